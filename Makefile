@@ -1,0 +1,54 @@
+# One command trains and encodes (`make demo`), one tests (`make test`). Everything lives in .venv.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP_LOCK := pip install --no-deps -r requirements.lock
+PIP_ZOO := pip install --no-deps --no-build-isolation
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench lock test-pythons clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: $(STAMP) ## make .venv and install the locked packages and zoo (editable)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m $(PIP_LOCK)
+	$(BIN)/python -m $(PIP_ZOO) -e .
+	touch $@
+
+demo: setup ## train a tiny VAE for about a minute, then encode and decode a file it never heard
+	$(BIN)/python benchmarks/demo.py
+
+test: setup ## all tests
+	$(BIN)/python -m pytest
+
+lint: setup ## ruff, pyright, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: setup ## let ruff rewrite the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## every program in benchmarks/, results into benchmarks/results/
+	$(BIN)/python benchmarks/install.py
+	$(BIN)/python benchmarks/engines.py
+
+lock: ## rewrite requirements.lock from pyproject.toml and overrides.txt (needs `uv`)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --overrides overrides.txt --no-annotate --no-header -q -o requirements.lock.new
+	grep -v "'never'" requirements.lock.new > requirements.lock
+	rm requirements.lock.new
+
+test-pythons: ## install the lock and run the quick tests on every Python 3.11-3.13 found
+	$(PYTHON) benchmarks/pythons.py
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,51 @@
+"""A PyTorch Lightning model zoo for neural audio autoencoders."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import AudioError, CheckpointError, ConfigError, TrainingError, ZooError
+
+if TYPE_CHECKING:
+    from zoo.config.library import list_models, list_recipes
+    from zoo.inference.codec import Codec
+    from zoo.inference.latents import Latents
+    from zoo.load import from_checkpoint, from_config
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AudioError",
+    "CheckpointError",
+    "Codec",
+    "ConfigError",
+    "Latents",
+    "TrainingError",
+    "ZooError",
+    "__version__",
+    "from_checkpoint",
+    "from_config",
+    "list_models",
+    "list_recipes",
+]
+
+_HOME = {
+    "Codec": "zoo.inference.codec",
+    "Latents": "zoo.inference.latents",
+    "from_checkpoint": "zoo.load",
+    "from_config": "zoo.load",
+    "list_models": "zoo.config.library",
+    "list_recipes": "zoo.config.library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import: only what is used is loaded.
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'zoo' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,126 @@
+"""Checkpoint files: what is in them, and how they are read without running code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from zoo.errors import CheckpointError
+
+# What `zoo train` adds to the file that Lightning writes.
+CONFIG_KEY = "zoo_config"
+EMA_KEY = "zoo_ema"
+_MODEL_PREFIX = "model."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights in a file, with upstream's keys, and the config that it carries."""
+
+    path: Path
+    weights: Mapping[str, Tensor]
+    config: Mapping[str, Any] | None
+
+    def require_config(self) -> Mapping[str, Any]:
+        """Raises: CheckpointError where the file holds no config."""
+        if self.config is None:
+            raise CheckpointError(
+                f"{self.path}: holds no config; name one: zoo.from_config(…, checkpoint=…)"
+            )
+        return self.config
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """The weights of a .ckpt or .safetensors file, or of the best checkpoint in a run folder.
+
+    Averaged weights are preferred. Raises: CheckpointError, with the file's name.
+    """
+    path = find_checkpoint(path)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    content = read_ckpt(path)
+    state = content.get("state_dict", content)
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f"{path}: holds no weights")
+    weights = content.get(EMA_KEY) or _without_prefix(state)
+    config = content.get(CONFIG_KEY)
+    return Checkpoint(path, weights, config if isinstance(config, Mapping) else None)
+
+
+def read_ckpt(path: Path) -> dict[str, Any]:
+    """All that a .ckpt file holds, never running code from it. Raises: CheckpointError."""
+    import pickle
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            raise CheckpointError(
+                f"{path}: holds code besides tensors, which is never run; "
+                "save its state dict as .safetensors where it comes from"
+            ) from None
+        raise CheckpointError(_damaged(path)) from None
+    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise CheckpointError(f"{path}: {error.strerror}") from None
+        raise CheckpointError(_damaged(path)) from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds no weights")
+    return content
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """`path` itself, or in a run folder the best checkpoint, else the last.
+
+    Raises: CheckpointError where there is none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file or folder")
+    best = sorted(path.glob("checkpoints/best*.ckpt"), key=lambda file: file.stat().st_mtime)
+    last = path / "checkpoints" / "last.ckpt"
+    if best:
+        return best[-1]
+    if last.is_file():
+        return last
+    raise CheckpointError(f"{path}: no checkpoint in this folder")
+
+
+def newest_run(root: str | Path = "runs") -> Path | None:
+    """The run folder below `root` with the newest checkpoint."""
+    files = sorted(Path(root).glob("**/checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
+    return files[-1].parent.parent if files else None
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError):
+        raise CheckpointError(_damaged(path)) from None
+    config = json.loads(metadata[CONFIG_KEY]) if CONFIG_KEY in metadata else None
+    return Checkpoint(path, weights, config)
+
+
+def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The model's own keys out of a LightningModule's state dict."""
+    inner = {
+        key.removeprefix(_MODEL_PREFIX): value
+        for key, value in state.items()
+        if key.startswith(_MODEL_PREFIX)
+    }
+    return inner or dict(state)
+
+
+def _damaged(path: Path) -> str:
+    return f"{path}: not a readable checkpoint (truncated or damaged)"

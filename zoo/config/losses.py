@@ -1,0 +1,118 @@
+"""What an autoencoder is trained to minimise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from zoo.config.base import Bool, Config, NonNegativeFloat, NonNegativeInt, PositiveInt
+from zoo.errors import Problem
+
+
+class STFTLossConfig(Config):
+    """Multi-resolution STFT distance; for stereo of mid and side, left and right."""
+
+    weight: NonNegativeFloat = Field(default=1.0, description="Weight; 0 leaves it out")
+    fft_sizes: tuple[PositiveInt, ...] = Field(
+        default=(2048, 1024, 512, 256, 128, 64, 32),
+        min_length=1,
+        description="FFT length of each resolution in samples",
+    )
+    hop_sizes: tuple[PositiveInt, ...] = Field(
+        default=(512, 256, 128, 64, 32, 16, 8), description="Hop of each resolution in samples"
+    )
+    win_lengths: tuple[PositiveInt, ...] = Field(
+        default=(2048, 1024, 512, 256, 128, 64, 32),
+        description="Window of each resolution in samples",
+    )
+    perceptual_weighting: Bool = Field(default=True, description="A-weight the signals first")
+
+    def contradictions(self) -> Iterator[Problem]:
+        yield from equal_lengths(self, "fft_sizes", "hop_sizes", "win_lengths")
+        yield from windows_fit(self.fft_sizes, self.win_lengths, "win_lengths")
+
+
+class LossesConfig(Config):
+    """Weights of the reconstruction and bottleneck losses."""
+
+    stft: STFTLossConfig = Field(default_factory=lambda: STFTLossConfig(), description="Spectra")
+    l1: NonNegativeFloat = Field(default=0.0, description="Weight of the mean absolute error")
+    l2: NonNegativeFloat = Field(default=0.0, description="Weight of the mean squared error")
+    normalised_l2: NonNegativeFloat = Field(
+        default=0.0, description="Weight of the squared error over the signal's energy"
+    )
+    kl: NonNegativeFloat = Field(default=1e-6, description="Weight of a VAE's divergence")
+    mmd: NonNegativeFloat = Field(default=100.0, description="Weight of a Wasserstein bottleneck's")
+
+
+class EncodecDiscriminatorParameters(Config):
+    """The multi-scale STFT discriminator of EnCodec."""
+
+    filters: PositiveInt = Field(default=32, description="Width")
+    n_ffts: tuple[PositiveInt, ...] = Field(
+        default=(2048, 1024, 512, 256, 128),
+        min_length=1,
+        description="FFT length of each scale in samples",
+    )
+    hop_lengths: tuple[PositiveInt, ...] = Field(
+        default=(512, 256, 128, 64, 32), description="Hop of each scale in samples"
+    )
+    win_lengths: tuple[PositiveInt, ...] = Field(
+        default=(2048, 1024, 512, 256, 128), description="Window of each scale in samples"
+    )
+    normalize_losses: Bool = Field(
+        default=False, description="Divide feature distances by the features' size"
+    )
+    loss_type: Literal["hinge"] = Field(default="hinge", description="Adversarial loss")
+
+
+class DiscriminatorWeights(Config):
+    adversarial: NonNegativeFloat = Field(default=0.1, description="Weight of the adversarial loss")
+    feature_matching: NonNegativeFloat = Field(
+        default=5.0, description="Weight of the feature distance"
+    )
+
+
+class EncodecDiscriminatorConfig(Config):
+    """Adversarial training against a multi-scale STFT discriminator."""
+
+    type: Literal["encodec"]
+    config: EncodecDiscriminatorParameters = Field(
+        default_factory=lambda: EncodecDiscriminatorParameters(), description="Parameters"
+    )
+    weights: DiscriminatorWeights = Field(
+        default_factory=lambda: DiscriminatorWeights(), description="Weights"
+    )
+    warmup_steps: NonNegativeInt = Field(
+        default=0, description="Steps before the autoencoder sees the adversarial losses"
+    )
+    warmup_mode: Literal["adv", "full"] = Field(
+        default="adv", description="During warm-up, 'adv' trains the discriminator, 'full' doesn't"
+    )
+
+    def contradictions(self) -> Iterator[Problem]:
+        yield from equal_lengths(self.config, "n_ffts", "hop_lengths", "win_lengths", "config.")
+        yield from windows_fit(self.config.n_ffts, self.config.win_lengths, "config.win_lengths")
+
+
+DiscriminatorConfig = EncodecDiscriminatorConfig
+
+
+def equal_lengths(
+    config: Config, first: str, second: str, third: str, prefix: str = ""
+) -> Iterator[Problem]:
+    """One problem for each list that is not as long as the first."""
+    wanted = len(getattr(config, first))
+    for name in (second, third):
+        given = len(getattr(config, name))
+        if given != wanted:
+            yield Problem(prefix + name, f"{given} entries, but {first} has {wanted}")
+
+
+def windows_fit(ffts: tuple[int, ...], windows: tuple[int, ...], path: str) -> Iterator[Problem]:
+    """One problem for each window that is longer than its FFT."""
+    for fft, window in zip(ffts, windows, strict=False):
+        if window > fft:
+            yield Problem(path, f"a window of {window} samples is longer than its FFT of {fft}")

@@ -1,0 +1,73 @@
+"""A recipe: one training run of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from zoo.config import rules
+from zoo.config.base import NonNegativeInt
+from zoo.config.data import DataConfig
+from zoo.config.losses import DiscriminatorConfig, LossesConfig
+from zoo.config.model import StandardAutoencoderConfigContainer
+from zoo.config.optimizers import EMAConfig, OptimizersConfig
+from zoo.config.trainer import CheckpointsConfig, ExamplesConfig, LoggerConfig, TrainerConfig
+from zoo.errors import Problem
+
+
+class RecipeConfig(StandardAutoencoderConfigContainer):
+    """A model's file and, beside it, all that decides how it is trained."""
+
+    name: str = Field(default="run", description="Folder below `runs`")
+    seed: NonNegativeInt = Field(default=0, description="Seed of weights, data and noise")
+    engine: Literal["zoo", "stable-audio-tools"] = Field(
+        default="zoo", description="Whose classes are built from the config"
+    )
+    runs: str = Field(default="runs", description="Where run folders are made")
+    data: DataConfig = Field(default_factory=lambda: DataConfig(), description="Audio")
+    losses: LossesConfig = Field(default_factory=lambda: LossesConfig(), description="Losses")
+    discriminator: DiscriminatorConfig | None = Field(
+        default=None, description="Adversarial training; null: none"
+    )
+    optimizers: OptimizersConfig = Field(
+        default_factory=lambda: OptimizersConfig(), description="Optimisers"
+    )
+    ema: EMAConfig | None = Field(
+        default_factory=lambda: EMAConfig(), description="Average of the weights; null: none"
+    )
+    checkpointing: Literal["off", "on"] = Field(
+        default="off", description="Recompute activations to save memory"
+    )
+    trainer: TrainerConfig = Field(default_factory=lambda: TrainerConfig(), description="Trainer")
+    checkpoints: CheckpointsConfig = Field(
+        default_factory=lambda: CheckpointsConfig(), description="Checkpoints"
+    )
+    logger: LoggerConfig = Field(default_factory=lambda: LoggerConfig(), description="Logs")
+    examples: ExamplesConfig = Field(
+        default_factory=lambda: ExamplesConfig(), description="Audio and pictures"
+    )
+
+    def container(self) -> StandardAutoencoderConfigContainer:
+        """The model's file alone."""
+        fields = StandardAutoencoderConfigContainer.model_fields
+        return StandardAutoencoderConfigContainer(**{key: getattr(self, key) for key in fields})
+
+
+def contradictions(recipe: RecipeConfig) -> Iterator[Problem]:
+    """What the parts of a recipe say against each other."""
+    yield from rules.contradictions(recipe)
+    yield from _within("losses.stft", recipe.losses.stft.contradictions())
+    if recipe.discriminator:
+        yield from _within("discriminator", recipe.discriminator.contradictions())
+    ratio = recipe.model.downsampling_ratio
+    if recipe.data.segment_samples % ratio:
+        yield Problem(
+            "data.segment_samples",
+            f"{recipe.data.segment_samples} is not a multiple of model.downsampling_ratio {ratio}",
+        )
+
+
+def _within(path: str, problems: Iterator[Problem]) -> Iterator[Problem]:
+    return (Problem(f"{path}.{problem.path}", problem.message) for problem in problems)

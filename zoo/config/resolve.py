@@ -1,0 +1,103 @@
+"""From `recipe=NAME model=NAME a.b=c …` to a checked recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from zoo.config.library import find
+from zoo.config.load import read_mapping
+from zoo.config.model import StandardAutoencoderConfigContainer
+from zoo.config.problems import validate
+from zoo.config.recipe import RecipeConfig, contradictions
+from zoo.errors import ConfigError, Problem
+
+_DEFAULT_RECIPE = "oobleck"
+
+
+def resolve_recipe(
+    recipe: str | None = None, model: str | None = None, overrides: Sequence[str] = ()
+) -> RecipeConfig:
+    """A recipe, checked in full.
+
+    Args:
+        recipe: a name of `zoo.list_recipes()` or a path to a .yaml file.
+        model: the network to train instead: a name of `zoo.list_models()` or a path.
+        overrides: dotted keys and values, `trainer.max_steps=4`; they come last.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    name = recipe or _DEFAULT_RECIPE
+    path = find("recipes", name)
+    data = read_mapping(path)
+    data.setdefault("name", path.stem)
+    if model is not None:
+        data["model"] = model
+    return parse_recipe(with_model(data, name), overrides, name)
+
+
+def with_model(recipe: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """`recipe` with the file that its `model` names put at its root."""
+    named = recipe.get("model")
+    if not isinstance(named, str):
+        return dict(recipe)
+    container = read_mapping(find("configs", named))
+    own = {key: value for key, value in recipe.items() if key != "model"}
+    if "model" not in container:
+        raise ConfigError([Problem("model", "required, but missing")], named)
+    # A model from the command line brings its own rate and channels.
+    fields = set(StandardAutoencoderConfigContainer.model_fields)
+    return {
+        **own,
+        **{key: value for key, value in container.items() if key in fields or key not in own},
+    }
+
+
+def parse_recipe(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> RecipeConfig:
+    """`data` with `overrides`, through both passes. Raises: ConfigError."""
+    merged = _merged(data, overrides, source)
+    given = [override.split("=", 1)[0] for override in overrides]
+    try:
+        recipe = validate(RecipeConfig, merged, source)
+    except ConfigError as error:
+        raise _marked(error, given) from None
+    problems = list(contradictions(recipe))
+    if problems:
+        raise _marked(ConfigError(problems, source), given)
+    return recipe
+
+
+def _merged(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    for override in overrides:
+        if "=" not in override or override.startswith("="):
+            raise ConfigError(f"'{override}' is no override; write key=value, trainer.max_steps=4")
+    try:
+        merged = OmegaConf.merge(
+            OmegaConf.create(dict(data)), OmegaConf.from_dotlist(list(overrides))
+        )
+        return cast(dict[str, Any], OmegaConf.to_container(merged, resolve=True))
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0], source) from None
+
+
+def _marked(error: ConfigError, given: Sequence[str]) -> ConfigError:
+    """Says which problems come from the command line."""
+    problems = [
+        Problem(problem.path, f"{problem.message} (from the command line)")
+        if any(problem.path == key or problem.path.startswith(f"{key}.") for key in given)
+        else problem
+        for problem in error.problems
+    ]
+    return ConfigError(problems, error.source)
+
+
+def write_recipe(recipe: RecipeConfig, path: Path) -> None:
+    """Writes a recipe as YAML, every default written out."""
+    import yaml
+
+    path.write_text(yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True))

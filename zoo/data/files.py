@@ -1,0 +1,226 @@
+"""Audio files: looking into them, reading a part, writing, finding them in a folder."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from zoo.errors import AudioError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+
+_DEFAULT_SUBTYPE = {".wav": "FLOAT", ".flac": "PCM_24"}
+# A lossy decoder is exact only some frames after a seek, and libsndfile lands at a wrong sample
+# on the last page of a Vorbis file (libsndfile issue 885).
+_PREROLL_SAMPLES = 8192
+_OGG_LAST_PAGE_SECONDS = 2
+_LONGEST = 2**60
+_WAV_LIMIT_BYTES = 2**32 - 2**16
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says: rate in Hz, samples per channel, `format` as in `WAV`."""
+
+    sample_rate: int
+    samples: int
+    channels: int
+    format: str
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.sample_rate
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """Samples and their rate: `values` is float32 (channels, samples), `sample_rate` in Hz."""
+
+    values: Tensor
+    sample_rate: int
+
+
+def probe(path: str | Path) -> AudioInfo:
+    """Reads the header of an audio file. The length of an mp3 without index is an estimate.
+
+    Raises:
+        AudioError: the file is missing, not audio, or holds no samples.
+    """
+    with _opened(path) as sound:
+        return AudioInfo(sound.samplerate, _length(sound), sound.channels, sound.format)
+
+
+def read_audio(path: str | Path, start: int = 0, samples: int | None = None) -> Audio:
+    """Reads `samples` samples from `start` on, or all that follow; seeks, and reads no more.
+
+    Fewer samples, down to none, come back only where the file ends.
+
+    Raises:
+        AudioError: the file is missing, not audio, empty, truncated or holds NaN or infinity.
+    """
+    assert start >= 0
+    assert samples is None or samples > 0
+    with _opened(path) as sound:
+        length = _length(sound)
+        count = max(0, min(length - start, samples if samples is not None else length))
+        block = _read(sound, start, count, length)
+        sample_rate = sound.samplerate
+    if count > 0 and len(block) == 0:
+        raise AudioError(
+            f"{path}: ends before sample {start}, though its header says {length} samples; "
+            "the file is truncated: replace or remove it"
+        )
+    values = torch.from_numpy(np.ascontiguousarray(block.T))
+    if not torch.isfinite(values).all():
+        raise AudioError(f"{path}: holds NaN or infinite samples; write it again or remove it")
+    return Audio(values, sample_rate)
+
+
+def write_audio(
+    path: str | Path, values: Tensor, sample_rate: int, *, subtype: str | None = None
+) -> None:
+    """Writes `values` (channels, samples) as .wav or .flac, under a temporary name until complete.
+
+    `subtype` is libsndfile's name of the sample format: by default `FLOAT` (32 bit) for wav and
+    `PCM_24` for flac. Integer formats clip at full scale.
+
+    Raises:
+        AudioError: another suffix, nothing or NaN to write, or the disk refuses.
+    """
+    path = Path(path)
+    default = _DEFAULT_SUBTYPE.get(path.suffix.lower())
+    if default is None:
+        raise AudioError(f"{path}: audio is written as .wav or .flac; use one of these suffixes")
+    if values.ndim != 2 or values.numel() == 0:
+        raise AudioError(
+            f"{path}: nothing to write; the audio has shape {tuple(values.shape)} and must have "
+            "(channels, samples), both at least 1"
+        )
+    data = values.detach().to("cpu", torch.float32)
+    if not torch.isfinite(data).all():
+        raise AudioError(f"{path}: not written, since the audio holds NaN or infinite samples")
+    container = path.suffix[1:].upper()
+    if container == "WAV" and data.numel() * data.element_size() > _WAV_LIMIT_BYTES:
+        container = "RF64"
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(
+            temporary, data.T.numpy(), sample_rate, subtype=subtype or default, format=container
+        )
+        _check_written(temporary, data.shape[-1])
+        os.replace(temporary, path)
+    except (OSError, ValueError, soundfile.SoundFileError) as error:
+        raise AudioError(
+            f"{path}: could not be written ({_reason(error)}); check the free space, the "
+            f"permissions, the number of channels ({len(data)}) and the format {subtype or default}"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def find_audio(folder: str | Path) -> tuple[Path, ...]:
+    """All wav, flac, ogg and mp3 files in `folder` and below, sorted.
+
+    Hidden files and folders are skipped. Links to folders are followed, each folder once.
+
+    Raises:
+        AudioError: `folder` is missing or no folder, or one below it cannot be listed.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise AudioError(f"{folder}: {what}; name a folder with audio files")
+    found: list[Path] = []
+    visited: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_to_list):
+        real = os.path.realpath(root)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += (
+            Path(root, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES
+        )
+    return tuple(sorted(found))
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
+    try:
+        with soundfile.SoundFile(path) as sound:
+            yield sound
+    except (OSError, TypeError, ValueError, soundfile.SoundFileError) as error:
+        raise AudioError(f"{path}: {_diagnosis(path, error)}") from error
+
+
+def _length(sound: soundfile.SoundFile) -> int:
+    """Samples per channel, at least 1. Raises: AudioError."""
+    if sound.frames == 0:
+        raise AudioError(f"{sound.name}: holds no samples; remove it or write it again")
+    if sound.frames > _LONGEST:
+        raise AudioError(
+            f"{sound.name}: its header does not say how long it is (it was written to a pipe); "
+            f"write it again, for instance with: ffmpeg -i {sound.name} new.wav"
+        )
+    return sound.frames
+
+
+def _read(sound: soundfile.SoundFile, start: int, count: int, length: int) -> np.ndarray:
+    """Samples `start` to `start + count` as float32 (samples, channels)."""
+    if count == 0:
+        return np.zeros((0, sound.channels), np.float32)
+    seek_to = start
+    if sound.subtype in ("VORBIS", "OPUS"):
+        before_last_page = length - _OGG_LAST_PAGE_SECONDS * sound.samplerate
+        seek_to = min(start - _PREROLL_SAMPLES, before_last_page)
+    elif sound.subtype.startswith("MPEG"):
+        seek_to = start - _PREROLL_SAMPLES
+    seek_to = max(0, seek_to)
+    sound.seek(seek_to)
+    dropped = start - seek_to
+    return sound.read(dropped + count, dtype="float32", always_2d=True)[dropped:]
+
+
+def _check_written(path: Path, samples: int) -> None:
+    """libsndfile says nothing where the disk is full when it closes a flac file."""
+    with soundfile.SoundFile(path) as sound:
+        complete = sound.frames == samples
+        if complete:
+            sound.seek(samples - 1)
+            complete = len(sound.read(1)) == 1
+    if not complete:
+        raise OSError("the end of the file was not written")
+
+
+def _diagnosis(path: str | Path, error: Exception) -> str:
+    if os.path.isdir(path):
+        return "is a folder, not an audio file; name one file in it"
+    if not os.path.exists(path):
+        return "no such file; check the path"
+    if os.path.getsize(path) == 0:
+        return "is empty (0 bytes); replace or remove it"
+    if not os.access(path, os.R_OK):
+        return "may not be read; check its permissions"
+    return f"not readable as audio ({_reason(error)}); convert it to wav or flac, or remove it"
+
+
+def _reason(error: Exception) -> str:
+    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
+    return text.strip().removeprefix("Error : ").rstrip(".") or type(error).__name__
+
+
+def _refuse_to_list(error: OSError) -> None:
+    raise AudioError(f"{error.filename}: cannot be listed ({error.strerror})") from error

@@ -1,0 +1,130 @@
+"""Config to network. One `match` for each union of the config; nothing is looked up by string.
+
+The functions take a config object, or a dict in the form of stable-audio-tools, which is never
+changed. They raise ConfigError before anything is allocated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from torch import nn
+
+from zoo.config.base import Config
+from zoo.config.bottlenecks import (
+    BottleneckConfig,
+    L2NormBottleneckConfig,
+    TanhBottleneckConfig,
+    VAEBottleneckConfig,
+    WassersteinBottleneckConfig,
+)
+from zoo.config.decoders import DecoderConfig, OobleckDecoderConfig
+from zoo.config.encoders import EncoderConfig, OobleckEncoderConfig
+from zoo.config.load import load_config
+from zoo.config.model import (
+    DiffusionAutoencoderConfigContainer,
+    StandardAutoencoderConfigContainer,
+)
+from zoo.config.pretransforms import PatchedPretransformConfig, PretransformConfig
+from zoo.config.problems import validate_any
+from zoo.errors import ConfigError
+from zoo.models.autoencoder import AudioAutoencoder
+from zoo.nets.bottlenecks.base import Bottleneck
+from zoo.nets.bottlenecks.l2_norm import L2Bottleneck
+from zoo.nets.bottlenecks.tanh import TanhBottleneck
+from zoo.nets.bottlenecks.vae import VAEBottleneck
+from zoo.nets.bottlenecks.wasserstein import WassersteinBottleneck
+from zoo.nets.oobleck import OobleckDecoder, OobleckEncoder
+from zoo.nets.pretransforms.base import Pretransform
+from zoo.nets.pretransforms.patched import PatchedPretransform
+
+Source = Mapping[str, Any] | Config
+
+
+def create_model_from_config(config: Source) -> AudioAutoencoder:
+    """The model of a container, in eval mode, its config in `model.config`."""
+    match container := load_config(config):
+        case StandardAutoencoderConfigContainer():
+            return create_autoencoder_from_config(container)
+        case DiffusionAutoencoderConfigContainer():
+            raise ConfigError("diffusion autoencoders can't be built by this version of zoo")
+        case _:
+            assert_never(container)
+
+
+def create_autoencoder_from_config(config: Source) -> AudioAutoencoder:
+    """A standard autoencoder in eval mode, its config in `model.config`."""
+    container = load_config(config)
+    if not isinstance(container, StandardAutoencoderConfigContainer):
+        raise ConfigError(f"a {container.model_type} is not a standard autoencoder")
+    parts = container.model
+    model = AudioAutoencoder(
+        encoder=create_encoder_from_config(parts.encoder),
+        decoder=create_decoder_from_config(parts.decoder),
+        latent_dim=parts.latent_dim,
+        downsampling_ratio=parts.downsampling_ratio,
+        sample_rate=container.sample_rate,
+        io_channels=parts.io_channels,
+        bottleneck=parts.bottleneck and create_bottleneck_from_config(parts.bottleneck),
+        pretransform=parts.pretransform
+        and create_pretransform_from_config(parts.pretransform, container.sample_rate),
+        in_channels=parts.in_channels,
+        out_channels=parts.out_channels,
+        soft_clip=parts.decoder.soft_clip,
+    )
+    model.config = container
+    return model.eval()
+
+
+def create_encoder_from_config(config: Mapping[str, Any] | EncoderConfig) -> nn.Module:
+    """An encoder, its weights frozen unless `requires_grad`."""
+    part: EncoderConfig = validate_any(EncoderConfig, config)
+    match part:
+        case OobleckEncoderConfig():
+            encoder = OobleckEncoder(**dict(part.config))
+        case _:
+            assert_never(part)
+    return encoder.requires_grad_(part.requires_grad)
+
+
+def create_decoder_from_config(config: Mapping[str, Any] | DecoderConfig) -> nn.Module:
+    """A decoder, its weights frozen unless `requires_grad`."""
+    part: DecoderConfig = validate_any(DecoderConfig, config)
+    match part:
+        case OobleckDecoderConfig():
+            decoder = OobleckDecoder(**dict(part.config))
+        case _:
+            assert_never(part)
+    return decoder.requires_grad_(part.requires_grad)
+
+
+def create_bottleneck_from_config(config: Mapping[str, Any] | BottleneckConfig) -> Bottleneck:
+    """A bottleneck, its weights frozen unless `requires_grad`."""
+    part: BottleneckConfig = validate_any(BottleneckConfig, config)
+    match part:
+        case VAEBottleneckConfig():
+            bottleneck = VAEBottleneck()
+        case TanhBottleneckConfig():
+            bottleneck = TanhBottleneck(**dict(part.config))
+        case L2NormBottleneckConfig():
+            bottleneck = L2Bottleneck()
+        case WassersteinBottleneckConfig():
+            bottleneck = WassersteinBottleneck(**dict(part.config))
+        case _:
+            assert_never(part)
+    return bottleneck.requires_grad_(part.requires_grad)
+
+
+def create_pretransform_from_config(
+    config: Mapping[str, Any] | PretransformConfig, sample_rate: int
+) -> Pretransform:
+    """A pretransform for audio at `sample_rate` Hz, its weights frozen unless `enable_grad`."""
+    part: PretransformConfig = validate_any(PretransformConfig, config)
+    match part:
+        case PatchedPretransformConfig():
+            pretransform = PatchedPretransform(**dict(part.config))
+        case _:
+            assert_never(part)
+    pretransform.enable_grad = part.enable_grad
+    return pretransform.requires_grad_(part.enable_grad)

@@ -1,0 +1,60 @@
+"""The bridge to stable-audio-tools ("upstream"), and the only import of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import types
+import warnings
+
+from torch import nn
+
+from zoo.config.model import StandardAutoencoderConfigContainer
+from zoo.errors import ConfigError, Problem, ZooError
+
+_INSTALL = (
+    "stable-audio-tools is not installed. Its own requirements clash with a current environment; "
+    "this works, from a checkout of zoo:\n"
+    "  pip install --no-deps stable-audio-tools==0.0.19 && pip install -e '.[stable-audio-tools]'"
+)
+
+
+def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
+    """Upstream's own `AudioAutoencoder` for a config of ours, in eval mode.
+
+    Raises:
+        ZooError: where upstream is not installed; the message says how to install it.
+        ConfigError: for options that upstream doesn't have.
+    """
+    problems = [
+        Problem(f"model.{name}.config.antialias_activation", "'all' does not exist upstream")
+        for name, part in (
+            ("encoder", container.model.encoder),
+            ("decoder", container.model.decoder),
+        )
+        if part.config.antialias_activation == "all"
+    ]
+    if problems:
+        raise ConfigError(problems)
+    with _quiet_import():
+        from stable_audio_tools.models.autoencoders import create_autoencoder_from_config
+    model = create_autoencoder_from_config(container.to_dict())
+    setattr(model, "config", container)  # noqa: B010 – nn.Module's type knows no such attribute
+    return model.eval()
+
+
+@contextlib.contextmanager
+def _quiet_import():
+    """Upstream prints while it is imported, and imports samplers that no autoencoder needs."""
+    # An empty module is enough: k-diffusion is used by upstream's text-to-audio samplers alone.
+    sys.modules.setdefault("k_diffusion", types.ModuleType("k_diffusion"))
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    except ImportError as error:
+        missing = error.name or ""
+        if missing.split(".")[0] == "stable_audio_tools":
+            raise ZooError(_INSTALL) from None
+        raise ZooError(f"{_INSTALL}\n(now missing: {missing or error})") from None

@@ -1,0 +1,259 @@
+"""Encoder, bottleneck, decoder and pretransform as one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.data.resample import fit_channels, resample
+from zoo.models.chunking import in_chunks
+from zoo.nets.bottlenecks.base import Bottleneck
+from zoo.nets.pretransforms.base import Pretransform
+from zoo.nets.span import input_span
+
+
+class AudioAutoencoder(nn.Module):
+    """An audio autoencoder with the calls and state-dict keys of stable-audio-tools.
+
+    Audio is (batch, channels, samples) at `sample_rate` Hz, latents are (batch, latent_dim,
+    frames) with frames = ⌈samples / downsampling_ratio⌉; decoding gives frames · ratio samples.
+
+    Attributes:
+        config: the config it was built from, or None; set by the factory, not read here.
+
+    Source: stable_audio_tools/models/autoencoders.py.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latent_dim: int,
+        downsampling_ratio: int,
+        sample_rate: int,
+        io_channels: int = 2,
+        bottleneck: Bottleneck | None = None,
+        pretransform: Pretransform | None = None,
+        in_channels: int | None = None,
+        out_channels: int | None = None,
+        soft_clip: bool = False,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.bottleneck = bottleneck
+        self.pretransform = pretransform
+        self.latent_dim = latent_dim
+        self.downsampling_ratio = self.min_length = downsampling_ratio
+        self.sample_rate = sample_rate
+        self.io_channels = io_channels
+        self.in_channels = in_channels or io_channels
+        self.out_channels = out_channels or io_channels
+        self.soft_clip = soft_clip
+        self.is_discrete = bottleneck is not None and bottleneck.is_discrete
+        self.config: Any = None
+
+    def encode(
+        self,
+        audio: Tensor,
+        skip_bottleneck: bool = False,
+        return_info: bool = False,
+        skip_pretransform: bool = False,
+        iterate_batch: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Audio (batch, in_channels, samples) → latents (batch, latent_dim, frames).
+
+        Args:
+            skip_bottleneck: give the encoder's output as it is.
+            return_info: also give the bottleneck's losses and `pre_bottleneck_latents`.
+            skip_pretransform: `audio` has been through the pretransform already.
+            iterate_batch: one clip at a time, for less memory.
+            **kwargs: for the bottleneck, such as `sample` and `generator` of a VAE.
+        """
+
+        def network(x: Tensor) -> Tensor:
+            return self._encode(x, skip_pretransform)
+
+        encoded = _one_by_one(network, audio) if iterate_batch else network(audio)
+        return self._bottleneck(encoded, skip_bottleneck, return_info, **kwargs)
+
+    def decode(
+        self,
+        latents: Tensor,
+        skip_bottleneck: bool = False,
+        iterate_batch: bool = False,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Latents (batch, latent_dim, frames) → audio (batch, out_channels, frames · ratio).
+
+        Args:
+            skip_bottleneck: `latents` are the decoder's input already.
+            iterate_batch: one clip at a time, for less memory.
+            **kwargs: for the bottleneck.
+        """
+        if self.bottleneck is not None and not skip_bottleneck:
+            latents = self.bottleneck.decode(latents, **kwargs)
+        return _one_by_one(self._decode, latents) if iterate_batch else self._decode(latents)
+
+    def decode_tokens(self, tokens: Tensor, **kwargs: Any) -> Tensor:
+        """Tokens (batch, quantizer, frame) → audio. Raises: TypeError without discrete latents."""
+        if self.bottleneck is None or not self.bottleneck.is_discrete:
+            raise TypeError("decode_tokens needs a model with a discrete bottleneck")
+        return self._decode(self.bottleneck.decode_tokens(tokens, **kwargs))
+
+    def encode_audio(
+        self,
+        audio: Tensor,
+        chunked: bool = False,
+        overlap: int | None = None,
+        chunk_size: int = 128,
+        skip_bottleneck: bool = False,
+        return_info: bool = False,
+        iterate_batch: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """As `encode`; `chunked` runs the network over `chunk_size` frames at a time.
+
+        Args:
+            overlap: frames that neighbouring chunks share, at least. None is what the receptive
+                field needs, which gives the unchunked result.
+        """
+        if not chunked:
+            return self.encode(audio, skip_bottleneck, return_info, False, iterate_batch, **kwargs)
+        ratio = self.downsampling_ratio
+        context = _at_least(self.encoder_context, overlap)
+
+        def network(x: Tensor) -> Tensor:
+            return in_chunks(
+                self._encode, x, step_in=ratio, step_out=1, chunk=chunk_size, context=context
+            )
+
+        audio = F.pad(audio, (0, -audio.shape[-1] % ratio))
+        encoded = _one_by_one(network, audio) if iterate_batch else network(audio)
+        return self._bottleneck(encoded, skip_bottleneck, return_info, **kwargs)
+
+    def decode_audio(
+        self,
+        latents: Tensor,
+        chunked: bool = False,
+        overlap: int | None = None,
+        chunk_size: int = 128,
+        skip_bottleneck: bool = False,
+        iterate_batch: bool = False,
+        **kwargs: Any,
+    ) -> Tensor:
+        """As `decode`; `chunked` and `overlap` as in `encode_audio`."""
+        if not chunked:
+            return self.decode(latents, skip_bottleneck, iterate_batch, **kwargs)
+        ratio = self.downsampling_ratio
+        context = _at_least(self.decoder_context, overlap)
+
+        def network(z: Tensor) -> Tensor:
+            return in_chunks(
+                self._decode, z, step_in=1, step_out=ratio, chunk=chunk_size, context=context
+            )
+
+        if self.bottleneck is not None and not skip_bottleneck:
+            latents = self.bottleneck.decode(latents, **kwargs)
+        return _one_by_one(network, latents) if iterate_batch else network(latents)
+
+    @property
+    def encoder_context(self) -> tuple[int, int]:
+        """Latent frames before and after a frame whose audio the encoder sees for it."""
+        first, last = input_span(self.encoder, 0, 0)
+        if self.pretransform is not None:
+            first, last = self.pretransform.encode_span(first, last)
+        return max(0, -(first // self.downsampling_ratio)), max(0, last // self.downsampling_ratio)
+
+    @property
+    def decoder_context(self) -> tuple[int, int]:
+        """Latent frames before and after a frame that the decoder sees for its audio."""
+        first, last = 0, self.downsampling_ratio - 1
+        if self.pretransform is not None:
+            first, last = self.pretransform.decode_span(first, last)
+        first, last = input_span(self.decoder, first, last)
+        return max(0, -first), max(0, last)
+
+    def preprocess_audio_for_encoder(self, audio: Tensor, in_sr: int) -> Tensor:
+        """One clip (channels, samples) at `in_sr` Hz as a batch of one that fits the encoder."""
+        return self.preprocess_audio_list_for_encoder([audio], [in_sr])
+
+    def preprocess_audio_list_for_encoder(
+        self, audio_list: Sequence[Tensor], in_sr_list: int | Sequence[int]
+    ) -> Tensor:
+        """Clips of any rate, channels and length as one batch that fits the encoder.
+
+        Args:
+            audio_list: clips (channels, samples), (samples) or (1, channels, samples).
+            in_sr_list: the rate of all clips in Hz, or one for each.
+
+        Returns:
+            (batch, in_channels, samples): resampled, channels mixed down or repeated, padded
+            with zeros to the longest clip and on to a multiple of `min_length`.
+        """
+        if not isinstance(in_sr_list, Sequence):
+            in_sr_list = [int(in_sr_list)] * len(audio_list)
+        if not audio_list or len(audio_list) != len(in_sr_list):
+            raise ValueError(f"{len(audio_list)} clips and {len(in_sr_list)} sample rates")
+        clips = [
+            fit_channels(resample(_clip(audio), int(rate), self.sample_rate), self.in_channels)
+            for audio, rate in zip(audio_list, in_sr_list, strict=True)
+        ]
+        longest = max(clip.shape[-1] for clip in clips)
+        length = longest + -longest % self.min_length
+        return torch.stack([F.pad(clip, (0, length - clip.shape[-1])) for clip in clips])
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Encode and decode: (batch, in_channels, samples) → (batch, out_channels, samples)."""
+        return self.decode(self.encode(audio))[..., : audio.shape[-1]]
+
+    def _encode(self, audio: Tensor, skip_pretransform: bool = False) -> Tensor:
+        ratio = self.downsampling_ratio
+        if self.pretransform is not None and skip_pretransform:
+            ratio //= self.pretransform.downsampling_ratio
+        audio = F.pad(audio, (0, -audio.shape[-1] % ratio))
+        # upstream: runs the pretransform under no_grad, so the decoder behind it never learns.
+        if self.pretransform is not None and not skip_pretransform:
+            audio = self.pretransform.encode(audio)
+        return self.encoder(audio)
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        audio = self.decoder(latents)
+        if self.pretransform is not None:
+            audio = self.pretransform.decode(audio)
+        return audio.tanh() if self.soft_clip else audio
+
+    def _bottleneck(
+        self, encoded: Tensor, skip_bottleneck: bool, return_info: bool, **kwargs: Any
+    ) -> Any:
+        info: dict[str, Any] = {"pre_bottleneck_latents": encoded}
+        if self.bottleneck is None or skip_bottleneck:
+            return (encoded, info) if return_info else encoded
+        if not return_info:
+            return self.bottleneck.encode(encoded, **kwargs)
+        latents, facts = self.bottleneck.encode(encoded, return_info=True, **kwargs)
+        return latents, info | facts
+
+
+def _one_by_one(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    return torch.cat([function(item) for item in batch.split(1)])
+
+
+def _at_least(context: tuple[int, int], overlap: int | None) -> tuple[int, int]:
+    side = -(-(overlap or 0) // 2)
+    return max(context[0], side), max(context[1], side)
+
+
+def _clip(audio: Tensor) -> Tensor:
+    if audio.ndim == 3 and audio.shape[0] == 1:
+        return audio[0]
+    if audio.ndim == 1:
+        return audio[None]
+    if audio.ndim != 2:
+        raise ValueError(f"a clip is (channels, samples), not {tuple(audio.shape)}")
+    return audio

@@ -1,0 +1,37 @@
+"""A long signal in pieces, with the same result as in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def in_chunks(
+    function: Callable[[Tensor], Tensor],
+    x: Tensor,
+    *,
+    step_in: int,
+    step_out: int,
+    chunk: int,
+    context: tuple[int, int],
+) -> Tensor:
+    """`function(x)` over windows of `chunk` units and their context, joined without seams.
+
+    Args:
+        function: (batch, channels, length) → (batch, channels, length · step_out / step_in).
+        x: (batch, channels, length), the length a multiple of `step_in`.
+        step_in: input positions in one unit (a latent frame).
+        step_out: output positions in one unit.
+        chunk: units in one window, at least 1.
+        context: units that a window's first and last output see beyond its edges.
+    """
+    units = x.shape[-1] // step_in
+    pieces: list[Tensor] = []
+    for start in range(0, units, chunk):
+        stop = min(start + chunk, units)
+        left, right = max(0, start - context[0]), min(units, stop + context[1])
+        window = function(x[..., left * step_in : right * step_in])
+        pieces.append(window[..., (start - left) * step_out : (stop - left) * step_out])
+    return torch.cat(pieces, dim=-1)

@@ -1,0 +1,101 @@
+"""Activations over time: Snake, ELU, and either of them at twice the rate."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_TAPS = 12
+_EPSILON = 1e-9
+
+
+class SnakeBeta(nn.Module):
+    """x + sin²(eᵅ x) / eᵝ with one α and β a channel. (batch, channels, samples), same shape out.
+
+    Source: Ziyin et al. 2020, arXiv:2006.08195; Lee et al. 2023 (BigVGAN), arXiv:2206.04658.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        frequency = self.alpha.exp()[:, None]
+        height = 1 / (self.beta.exp()[:, None] + _EPSILON)
+        return x + height * torch.sin(x * frequency).square()
+
+
+class _Upsample(nn.Module):
+    """Twice the rate, each channel by itself. (batch, channels, samples) → (…, 2 · samples)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("filter", half_band_filter())
+        self.filter: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        x = F.pad(x, (5, 5), mode="replicate")
+        kernel = self.filter.expand(channels, -1, -1)
+        return 2 * F.conv_transpose1d(x, kernel, stride=2, groups=channels)[..., 15:-15]
+
+
+class _LowPass(nn.Module):
+    """Half the rate after a low pass. (batch, channels, samples) → (…, samples / 2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("filter", half_band_filter())
+        self.filter: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        x = F.pad(x, (5, 6), mode="replicate")
+        return F.conv1d(x, self.filter.expand(channels, -1, -1), stride=2, groups=channels)
+
+
+class _Downsample(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lowpass = _LowPass()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lowpass(x)
+
+
+class Antialiased(nn.Module):
+    """An activation between up- and downsampling by 2. Same shape out.
+
+    Source: Karras et al. 2021 (alias-free GAN), arXiv:2106.12423; state-dict keys of the
+    package alias-free-torch.
+    """
+
+    def __init__(self, act: nn.Module) -> None:
+        super().__init__()
+        self.act = act
+        self.upsample = _Upsample()
+        self.downsample = _Downsample()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.downsample(self.act(self.upsample(x)))
+
+
+def half_band_filter() -> Tensor:
+    """Kaiser-windowed sinc of 12 taps, cutoff at a quarter of the rate, sum 1. (1, 1, taps)."""
+    # Kaiser's estimates for a transition of 1.2 times half the rate: 51 dB.
+    attenuation = 2.285 * (_TAPS // 2 - 1) * 1.2 * math.pi + 7.95
+    beta = 0.1102 * (attenuation - 8.7)
+    window = torch.kaiser_window(_TAPS, periodic=False, beta=beta)
+    time = torch.arange(_TAPS) - (_TAPS - 1) / 2
+    taps = window * torch.sinc(time / 2)
+    return (taps / taps.sum()).view(1, 1, _TAPS)
+
+
+def activation(channels: int, *, use_snake: bool, antialias: bool = False) -> nn.Module:
+    """Snake or ELU for `channels` channels, at twice the rate if `antialias`."""
+    act = SnakeBeta(channels) if use_snake else nn.ELU()
+    return Antialiased(act) if antialias else act

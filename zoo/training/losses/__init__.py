@@ -1,0 +1,24 @@
+"""What training minimises."""
+
+from zoo.training.losses.adversarial import (
+    feature_matching,
+    hinge_discriminator,
+    hinge_generator,
+    least_squares_discriminator,
+    least_squares_generator,
+)
+from zoo.training.losses.stft import MultiResolutionSTFTLoss, StereoSTFTLoss
+from zoo.training.losses.time import l1, l2, normalised_l2
+
+__all__ = [
+    "MultiResolutionSTFTLoss",
+    "StereoSTFTLoss",
+    "feature_matching",
+    "hinge_discriminator",
+    "hinge_generator",
+    "l1",
+    "l2",
+    "least_squares_discriminator",
+    "least_squares_generator",
+    "normalised_l2",
+]

@@ -1,0 +1,40 @@
+"""Distances of waveforms, in float32: (batch, channels, samples) twice → a scalar."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo.nets.spectrogram import without_autocast
+
+
+def l1(decoded: Tensor, reals: Tensor) -> Tensor:
+    """Mean absolute difference."""
+    assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
+    with without_autocast(decoded):
+        return F.l1_loss(decoded.float(), reals.float())
+
+
+def l2(decoded: Tensor, reals: Tensor) -> Tensor:
+    """Mean squared difference."""
+    assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
+    with without_autocast(decoded):
+        return F.mse_loss(decoded.float(), reals.float())
+
+
+def normalised_l2(decoded: Tensor, reals: Tensor, eps: float = 1e-4) -> Tensor:
+    """Power of the difference over power of the target, per item, then averaged.
+
+    1 for a silent prediction of any loud enough target: quiet items count as much as loud ones, and the gradient is
+    large from the first step.
+
+    Args:
+        decoded: Prediction.
+        reals: Target.
+        eps: Added to the target's mean square; 1e-4 is -40 dB of full scale, below which an item counts less.
+    """
+    assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
+    with without_autocast(decoded):
+        decoded, reals = decoded.float(), reals.float()
+        error = (decoded - reals).square().mean(dim=(1, 2))
+        return (error / (reals.square().mean(dim=(1, 2)) + eps)).mean()
