@@ -34,25 +34,22 @@ def resolve_recipe(
     data = read_mapping(path)
     data.setdefault("name", path.stem)
     if model is not None:
+        # It brings its own rate and channels.
+        fields = StandardAutoencoderConfigContainer.model_fields
+        data = {key: value for key, value in data.items() if key not in fields}
         data["model"] = model
-    return parse_recipe(with_model(data, name), overrides, name)
+    return parse_recipe(_with_model(data), overrides, name)
 
 
-def with_model(recipe: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """`recipe` with the file that its `model` names put at its root."""
+def _with_model(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """`recipe` with the file that its `model` names at its root; its own keys come last."""
     named = recipe.get("model")
     if not isinstance(named, str):
         return dict(recipe)
     container = read_mapping(find("configs", named))
-    own = {key: value for key, value in recipe.items() if key != "model"}
     if "model" not in container:
         raise ConfigError([Problem("model", "required, but missing")], named)
-    # A model from the command line brings its own rate and channels.
-    fields = set(StandardAutoencoderConfigContainer.model_fields)
-    return {
-        **own,
-        **{key: value for key, value in container.items() if key in fields or key not in own},
-    }
+    return {**container, **{key: value for key, value in recipe.items() if key != "model"}}
 
 
 def parse_recipe(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> RecipeConfig:

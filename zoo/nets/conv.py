@@ -19,6 +19,7 @@ class _WeightNorm(nn.Module):
     """
 
     bias: Tensor | None
+    channels: tuple[int, int]
 
     def _create(self, shape: tuple[int, int, int], out_channels: int, fan_in: int, bias: bool):
         bound = 1 / math.sqrt(fan_in)
@@ -57,6 +58,7 @@ class WNConv1d(_WeightNorm):
         super().__init__()
         self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
         self.padding = padding
+        self.channels = (in_channels, out_channels)
         shape = (out_channels, in_channels, kernel_size)
         self._create(shape, out_channels, in_channels * kernel_size, bias)
 
@@ -69,8 +71,8 @@ class WNConv1d(_WeightNorm):
         )
 
     def extra_repr(self) -> str:
-        out_channels, in_channels, kernel_size = self.weight_v.shape
-        return f"{in_channels}, {out_channels}, kernel_size={kernel_size}, stride={self.stride}"
+        into, out = self.channels
+        return f"{into}, {out}, kernel_size={self.kernel_size}, stride={self.stride}"
 
 
 class DownConv1d(WNConv1d):
@@ -93,6 +95,7 @@ class UpConv1d(_WeightNorm):
         super().__init__()
         self.kernel_size, self.stride = 2 * stride, stride
         self.cut = math.ceil(stride / 2)
+        self.channels = (in_channels, out_channels)
         shape = (in_channels, out_channels, self.kernel_size)
         self._create(shape, out_channels, out_channels * self.kernel_size, bias=True)
 
@@ -111,5 +114,5 @@ class UpConv1d(_WeightNorm):
         )
 
     def extra_repr(self) -> str:
-        in_channels, out_channels, kernel_size = self.weight_v.shape
-        return f"{in_channels}, {out_channels}, kernel_size={kernel_size}, stride={self.stride}"
+        into, out = self.channels
+        return f"{into}, {out}, kernel_size={self.kernel_size}, stride={self.stride}"

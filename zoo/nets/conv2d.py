@@ -12,10 +12,10 @@ Pair = tuple[int, int]
 
 
 class WNConv2d(nn.Module):
-    """2-D convolution whose weight is `weight_g` · `weight_v` / ‖`weight_v`‖, norms over all axes but the first.
+    """2-D convolution whose weight is `weight_g` · `weight_v` / ‖`weight_v`‖.
 
-    Parameters, keys and initial values are those of `weight_norm(nn.Conv2d(…))`; without hooks, so that it can be
-    deep-copied and compiled.
+    The norms are over all axes but the first.     Parameters, keys and initial values are those of
+    `weight_norm(nn.Conv2d(…))`; without hooks, so that it can be deep-copied and compiled.
 
     Source: Salimans & Kingma, arXiv 1602.07868.
     """
@@ -49,10 +49,10 @@ class WNConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, height, width) → (batch, out_channels, height', width')."""
-        return F.conv2d(
-            x, self.weight(), self.bias, self.stride, self.padding, self.dilation
-        )
+        return F.conv2d(x, self.weight(), self.bias, self.stride, self.padding, self.dilation)
 
     def extra_repr(self) -> str:
         out_channels, in_channels, *kernel = self.weight_v.shape
-        return f"{in_channels}, {out_channels}, kernel_size={tuple(kernel)}, dilation={self.dilation}"
+        return (
+            f"{in_channels}, {out_channels}, kernel_size={tuple(kernel)}, dilation={self.dilation}"
+        )

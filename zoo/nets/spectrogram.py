@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
-    """A context in which autocast leaves the operations on the device of `x` in their own precision."""
+    """A context in which operations on the device of `x` keep the precision of their inputs."""
     return torch.autocast(x.device.type, enabled=False)
 
 
@@ -37,8 +37,8 @@ class Float32Buffers(nn.Module):
 class STFT(Float32Buffers):
     """The complex STFT of one resolution, with a Hann window.
 
-    A signal too short for the transform is padded on the right with zeros: to one whole FFT, or, where
-    `center` mirrors half an FFT at both ends, to the shortest length that can be mirrored.
+    A signal too short for the transform is padded on the right with zeros: to one whole FFT, or,
+    where `center` mirrors half an FFT at both ends, to the shortest length that can be mirrored.
 
     Args:
         fft_size: Samples per transform.
@@ -145,8 +145,8 @@ def mel_filterbank(
 ) -> Tensor:
     """Triangular filters of equal area, evenly spaced in mels: (n_mels, bins), float32.
 
-    The tensor is cached and shared: clone it before changing it. Where the FFT is too short for `n_mels`,
-    the lowest filters are empty.
+    The tensor is cached and shared: clone it before changing it. Where the FFT is too short for
+    `n_mels`, the lowest filters are empty.
 
     Args:
         sample_rate: Hz.
@@ -160,8 +160,8 @@ def mel_filterbank(
     high_hz = sample_rate / 2 if high_hz is None else high_hz
     assert 0 <= low_hz < high_hz, (low_hz, high_hz)
     bins = torch.linspace(0, sample_rate / 2, fft_size // 2 + 1, dtype=torch.float64)
-    ends = hz_to_mel(torch.tensor([low_hz, high_hz], dtype=torch.float64)).tolist()
-    edges = mel_to_hz(torch.linspace(*ends, n_mels + 2, dtype=torch.float64))
+    first, last = hz_to_mel(torch.tensor([low_hz, high_hz], dtype=torch.float64))
+    edges = mel_to_hz(torch.linspace(first, last, n_mels + 2, dtype=torch.float64))
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (bins - low) / (centre - low)
     falling = (high - bins) / (high - centre)

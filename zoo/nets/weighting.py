@@ -21,8 +21,8 @@ _GRID = 512
 def a_weighting_response(frequencies: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
     """Gain of the digital A-weighting filter at `frequencies` (Hz, below half the sample rate).
 
-    The bilinear transform is a substitution, so the digital filter's response is the analogue one at the
-    warped frequency, and no filter coefficients are needed.
+    The bilinear transform is a substitution, so the digital filter's response is the analogue one
+    at the warped frequency, and no filter coefficients are needed.
 
     Source: IEC/CD 1672.
     """
@@ -35,8 +35,9 @@ def a_weighting_response(frequencies: NDArray[np.float64], sample_rate: int) -> 
 def a_weighting_taps(sample_rate: int, taps: int = 101) -> NDArray[np.float64]:
     """Symmetric FIR filter whose response is nearest to A-weighting in the least-squares sense.
 
-    The target is linear between the points 2n and 2n + 1 of a grid of 512 frequencies, and free between
-    2n + 1 and 2n + 2. This is what `scipy.signal.firls` makes of auraloss's call, and has to be kept.
+    The target is linear between the points 2n and 2n + 1 of a grid of 512 frequencies, and free
+    between 2n + 1 and 2n + 2. This is what `scipy.signal.firls` makes of auraloss's call, and has
+    to be kept.
 
     Args:
         sample_rate: Hz.
@@ -57,7 +58,7 @@ def a_weighting_taps(sample_rate: int, taps: int = 101) -> NDArray[np.float64]:
     cosines = np.cos(np.pi * points[:, None] * np.arange(taps // 2 + 1))
     amplitudes = np.linalg.lstsq(cosines * scale[:, None], target * scale, rcond=None)[0]
     side = amplitudes[1:] / 2
-    return np.concatenate((side[::-1], amplitudes[:1], side))
+    return np.concatenate((side[::-1], amplitudes[:1], side)).astype(np.float64)
 
 
 class AWeighting(Float32Buffers):

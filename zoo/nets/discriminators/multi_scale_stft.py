@@ -70,14 +70,16 @@ class STFTDiscriminator(nn.Module):
         self.spec_transform = STFT(
             n_fft, hop_length, win_length, center=False, unit_energy=normalized, persistent=True
         )
-        # upstream: the second convolution expects filters × filters_scale channels, though the first
-        # gives `filters`, so that only filters_scale = 1 runs there.
+        # upstream: the second convolution expects filters × filters_scale channels, though the
+        # first gives `filters`, so that only filters_scale = 1 runs there.
         widths = [filters]
-        widths += [min(filters_scale ** (i + 1) * filters, max_filters) for i in range(len(dilations) + 1)]
-        kernel, square = tuple(kernel_size), (kernel_size[0], kernel_size[0])
-        convs = [_NormConv2d(2 * in_channels, filters, kernel, (1, 1), 1)]
+        widths += [
+            min(filters_scale ** (i + 1) * filters, max_filters) for i in range(len(dilations) + 1)
+        ]
+        square = (kernel_size[0], kernel_size[0])
+        convs = [_NormConv2d(2 * in_channels, filters, kernel_size, (1, 1), 1)]
         for width_in, width_out, dilation in zip(widths, widths[1:], dilations, strict=False):
-            convs.append(_NormConv2d(width_in, width_out, kernel, tuple(stride), dilation))
+            convs.append(_NormConv2d(width_in, width_out, kernel_size, stride, dilation))
         convs.append(_NormConv2d(widths[-2], widths[-1], square, (1, 1), 1))
         self.convs = nn.ModuleList(convs)
         self.conv_post = _NormConv2d(widths[-1], out_channels, square, (1, 1), 1)
@@ -98,7 +100,9 @@ class STFTDiscriminator(nn.Module):
 
 
 class MultiScaleSTFTDiscriminator(nn.Module):
-    """One `STFTDiscriminator` per resolution. A signal shorter than a window is padded to it with zeros.
+    """One `STFTDiscriminator` per resolution.
+
+    A signal shorter than a window is padded to it with zeros.
 
     Args:
         filters: Channels after the first convolution.
@@ -107,10 +111,10 @@ class MultiScaleSTFTDiscriminator(nn.Module):
         n_ffts: Samples per transform, one for each scale.
         hop_lengths: Samples between frames.
         win_lengths: Samples per window.
-        scale: What all scales share: `max_filters`, `filters_scale` (growth from one layer to the next),
-            `kernel_size` and `stride` (frames, bins), `dilations` (over frames, one layer each),
-            `normalized` (spectra of unit-energy windows), `activation` (a class of `torch.nn`),
-            `activation_params`, `spec_scale_pow` (exponent that emphasises loud bins).
+        scale: What all scales share: `max_filters`, `filters_scale` (growth from one layer to the
+            next), `kernel_size` and `stride` (frames, bins), `dilations` (over frames, one layer
+            each), `normalized` (spectra of unit-energy windows), `activation` (a class of
+            `torch.nn`), `activation_params`, `spec_scale_pow` (exponent that emphasises loud bins).
 
     Source: Défossez et al., arXiv 2210.13438; upstream `models/encodec.py`.
     """

@@ -1,4 +1,4 @@
-"""Losses of a discriminator and of the generator that it judges, averaged over sub-discriminators, in float32."""
+"""Losses of a discriminator and of the generator it judges: means over sub-discriminators."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def feature_matching(reals: Judgement, fakes: Judgement, *, normalised: bool = F
     Args:
         reals: Judgement of the target.
         fakes: Judgement of the prediction.
-        normalised: Whether to divide each difference by the mean absolute feature of `reals` + 1e-3.
+        normalised: Whether to divide each difference by the mean absolute feature of `reals` +
+            1e-3.
 
     Source: Kumar et al., arXiv 1910.06711; upstream `EncodecDiscriminator.loss`.
     """
@@ -69,8 +70,8 @@ def feature_matching(reals: Judgement, fakes: Judgement, *, normalised: bool = F
 
 
 def _distance(real: Tensor, fake: Tensor, normalised: bool) -> Tensor:
-    # The gradient of a mean is a full tensor in row order, which slows every channels-last layer behind it by a
-    # third; that of a sum is one number.
+    # The gradient of a mean is a full tensor in row order, which slows every channels-last layer
+    # behind it by a third; that of a sum is one number.
     with without_autocast(fake):
         difference = (fake - real).abs().sum(dtype=torch.float32) / real.numel()
         if normalised:

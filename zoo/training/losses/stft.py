@@ -38,13 +38,15 @@ class _MelScale(Float32Buffers):
 class MultiResolutionSTFTLoss(nn.Module):
     """Distance of magnitude spectra, averaged over resolutions, channels and batch, in float32.
 
-    Per resolution: `w_sc` × spectral convergence (‖difference‖ / ‖spectrum‖ of every signal) + `w_log_mag` ×
-    distance of log magnitudes + `w_lin_mag` × distance of magnitudes + `w_phs` × distance of complex values,
-    each relative to its size. Equal to upstream's copy of auraloss as upstream calls it. Against auraloss 0.4:
+    Per resolution: `w_sc` × spectral convergence (‖difference‖ / ‖spectrum‖ of every signal) +
+    `w_log_mag` × distance of log magnitudes + `w_lin_mag` × distance of magnitudes + `w_phs` ×
+    distance of complex values, each relative to its size. Equal to upstream's copy of auraloss as
+    upstream calls it. Against auraloss 0.4:
 
-    - Spectral convergence is a ratio per channel of each item; auraloss divides the norms of whole batches.
-    - The spectrum that divides is the *decoded* one, as upstream swaps the arguments; `convergence_by="reals"` is
-      what auraloss documents.
+    - Spectral convergence is a ratio per channel of each item; auraloss divides the norms of whole
+      batches.
+    - The spectrum that divides is the *decoded* one, as upstream swaps the arguments;
+      `convergence_by="reals"` is what auraloss documents.
     - `w_phs` compares complex values, not angles.
     - `log_eps` and `log_fac` exist: the logarithm is of `log_fac` × magnitude + `log_eps`.
 
@@ -59,7 +61,8 @@ class MultiResolutionSTFTLoss(nn.Module):
         w_lin_mag: Weight of the magnitudes.
         w_phs: Weight of the complex values.
         sample_rate: Hz; needed by `perceptual_weighting` and the mel scale.
-        n_mels: Mel bands, one number for each resolution; `None` for linear frequency.
+        scale: "mel", or `None` for linear frequency.
+        n_bins: Mel bands, one number for each resolution.
         perceptual_weighting: Whether to filter both signals by A-weighting first.
         eps: Smallest power of a bin.
         log_eps: Added to magnitudes before the logarithm.
@@ -81,7 +84,8 @@ class MultiResolutionSTFTLoss(nn.Module):
         w_lin_mag: float = 0.0,
         w_phs: float = 0.0,
         sample_rate: int | None = None,
-        n_mels: Sequence[int] | None = None,
+        scale: Literal["mel"] | None = None,
+        n_bins: Sequence[int] | None = None,
         perceptual_weighting: bool = False,
         eps: float = 1e-8,
         log_eps: float = 0.0,
@@ -106,11 +110,12 @@ class MultiResolutionSTFTLoss(nn.Module):
         sizes = zip(fft_sizes, hop_sizes, win_lengths, strict=True)
         self.transforms = nn.ModuleList(STFT(fft, hop, window) for fft, hop, window in sizes)
         self.scales = nn.ModuleList(nn.Identity() for _ in fft_sizes)
-        if n_mels is not None:
+        if scale == "mel":
             assert sample_rate is not None, "the mel scale needs a sample rate"
+            assert n_bins is not None, "the mel scale needs numbers of bands"
             self.scales = nn.ModuleList(
                 _MelScale(sample_rate, fft, bands)
-                for fft, bands in zip(fft_sizes, n_mels, strict=True)
+                for fft, bands in zip(fft_sizes, n_bins, strict=True)
             )
 
     def forward(self, decoded: Tensor, reals: Tensor) -> Tensor:
@@ -155,10 +160,11 @@ class MultiResolutionSTFTLoss(nn.Module):
 
 
 class StereoSTFTLoss(MultiResolutionSTFTLoss):
-    """For two channels, the distances of left, right, their sum and their difference, each at half weight.
+    """Distances of left, right, their sum and their difference, each at half weight.
 
-    Other numbers of channels are compared as they are. This is all that upstream's trainer makes of its "mrstft"
-    loss (`sdstft` + ½ left + ½ right); here the four share one transform. Arguments as the base class.
+    Other numbers of channels are compared as they are. This is all that upstream's trainer makes of
+    its "mrstft" loss (`sdstft` + ½ left + ½ right); here the four share one transform. Arguments as
+    the base class.
 
     Source: Steinmetz et al., arXiv 2010.10291; upstream `training/autoencoders.py`.
     """

@@ -25,13 +25,14 @@ def l2(decoded: Tensor, reals: Tensor) -> Tensor:
 def normalised_l2(decoded: Tensor, reals: Tensor, eps: float = 1e-4) -> Tensor:
     """Power of the difference over power of the target, per item, then averaged.
 
-    1 for a silent prediction of any loud enough target: quiet items count as much as loud ones, and the gradient is
-    large from the first step.
+    1 for a silent prediction of any loud enough target: quiet items count as much as loud ones, and
+    the gradient is large from the first step.
 
     Args:
         decoded: Prediction.
         reals: Target.
-        eps: Added to the target's mean square; 1e-4 is -40 dB of full scale, below which an item counts less.
+        eps: Added to the target's mean square; 1e-4 is -40 dB of full scale, below which an item
+            counts less.
     """
     assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
     with without_autocast(decoded):

@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from tests.oracle import import_upstream
+from zoo.nets.discriminators.judgement import Judgement
+from zoo.nets.discriminators.multi_scale_stft import EncodecDiscriminator
+from zoo.training.losses import (
+    feature_matching,
+    hinge_discriminator,
+    hinge_generator,
+    least_squares_discriminator,
+    least_squares_generator,
+)
+
+discriminators = import_upstream("stable_audio_tools.models.discriminators")
+SMALL = {"filters": 3, "n_ffts": [64, 32], "hop_lengths": [16, 8], "win_lengths": [64, 20]}
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_upstreams_losses_and_gradients(seed, normalised):
+    torch.manual_seed(seed)
+    theirs = discriminators.EncodecDiscriminator(normalize_losses=normalised, **SMALL)
+    ours = EncodecDiscriminator(**SMALL)
+    ours.load_state_dict(theirs.state_dict())
+    reals, fakes = torch.randn(2, 2, 1, 300)
+
+    x = fakes.clone().requires_grad_()
+    dis, adv, matching = theirs.loss(reals, x)
+    (expected,) = torch.autograd.grad(0.1 * adv + 5 * matching, x, retain_graph=True)
+    expected_weights = torch.autograd.grad(dis, list(theirs.parameters()))
+
+    y = fakes.clone().requires_grad_()
+    with torch.no_grad():
+        real = ours(reals)
+    fake = ours(y)
+    our_adv, our_matching = (
+        hinge_generator(fake),
+        feature_matching(real, fake, normalised=normalised),
+    )
+    torch.testing.assert_close(our_adv, adv, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(our_matching, matching, rtol=1e-5, atol=1e-7)
+    (grad,) = torch.autograd.grad(0.1 * our_adv + 5 * our_matching, y)
+    torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-6)
+
+    our_dis = hinge_discriminator(ours(reals), ours(fakes))
+    torch.testing.assert_close(our_dis, dis, rtol=1e-5, atol=1e-7)
+    weights = dict(zip((n for n, _ in theirs.named_parameters()), expected_weights, strict=True))
+    our_dis.backward()
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter.grad, weights[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_values_by_hand():
+    reals = Judgement([torch.tensor([2.0, 0.0]), torch.tensor([1.0])], [[], []])
+    fakes = Judgement([torch.tensor([-2.0, 1.0]), torch.tensor([0.5])], [[], []])
+    assert hinge_discriminator(reals, fakes).item() == pytest.approx((0.5 + 1.0 + 0.0 + 1.5) / 2)
+    assert hinge_generator(fakes).item() == pytest.approx((0.5 - 0.5) / 2)
+    assert least_squares_discriminator(reals, fakes).item() == pytest.approx((1 + 2.5 + 0.25) / 2)
+    assert least_squares_generator(fakes).item() == pytest.approx((4.5 + 0.25) / 2)
+
+
+def test_no_gradient_reaches_the_real_features():
+    real = torch.randn(1, 2, 4, 4, requires_grad=True)
+    fake = torch.randn(1, 2, 4, 4, requires_grad=True)
+    feature_matching(Judgement([], [[real]]), Judgement([], [[fake]]), normalised=True).backward()
+    assert real.grad is None
+    assert fake.grad is not None
+
+
+def test_gradient_keeps_channels_last():
+    last = torch.channels_last
+    real = torch.randn(1, 3, 5, 7).contiguous(memory_format=last)
+    fake = torch.randn(1, 3, 5, 7).contiguous(memory_format=last).requires_grad_()
+    loss = feature_matching(Judgement([], [[real]]), Judgement([], [[fake * 1]]))
+    (grad,) = torch.autograd.grad(loss, fake)
+    assert grad.is_contiguous(memory_format=last)
+
+
+def test_half_precision_judgements_are_summed_in_float32():
+    real, fake = (torch.randn(1, 8, 64, 64, dtype=torch.float16) for _ in range(2))
+    loss = feature_matching(Judgement([], [[real]]), Judgement([], [[fake]]))
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(
+        (real.double() - fake.double()).abs().mean().item(), rel=1e-3
+    )

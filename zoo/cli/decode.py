@@ -1,0 +1,33 @@
+"""`zoo decode`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+
+
+def decode(
+    latents: Annotated[Path, typer.Argument(help="File that `zoo encode` wrote")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: the same name, .decoded.wav")
+    ] = None,
+    model: ModelOption = None,
+    config: ConfigOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Decode latents to an audio file of the original rate, channels and length."""
+    from zoo.data.files import write_audio
+    from zoo.inference.latents import Latents
+    from zoo.inference.named import naming
+
+    content = Latents.load(latents)
+    codec = open_codec(model, config, device)
+    with naming(latents):
+        audio = codec.decode(content)
+    target = output or latents.with_suffix(".decoded.wav")
+    write_audio(target, audio, content.sample_rate)
+    print(f"{target}: {content.samples / content.sample_rate:.2f} s at {content.sample_rate} Hz")

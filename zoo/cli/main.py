@@ -1,0 +1,59 @@
+"""The `zoo` command. Each subcommand imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from zoo.cli.decode import decode
+from zoo.cli.encode import encode
+from zoo.cli.list import list_
+from zoo.cli.reconstruct import reconstruct
+from zoo.cli.show import show
+from zoo.cli.train import train
+from zoo.cli.validate import validate
+from zoo.errors import ZooError
+
+app = typer.Typer(
+    name="zoo",
+    help="Train and use neural audio autoencoders.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(train)
+app.command()(encode)
+app.command()(decode)
+app.command()(reconstruct)
+app.command()(validate)
+app.command("list")(list_)
+app.command()(show)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
+    if version:
+        from zoo import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line; a user's error is one message and exit code 2."""
+    try:
+        app()
+    except ZooError as error:
+        _fail(str(error))
+    except OSError as error:
+        # A full disk, a missing right: the file and the reason are all that helps.
+        if error.strerror is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+
+
+def _fail(message: str) -> None:
+    print(f"zoo: error: {message}", file=sys.stderr)
+    sys.exit(2)

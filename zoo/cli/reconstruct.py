@@ -1,0 +1,39 @@
+"""`zoo reconstruct`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+
+
+def reconstruct(
+    audio: Annotated[Path, typer.Argument(help="wav, flac, ogg or mp3 file")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Default: the same name, .reconstructed.wav"),
+    ] = None,
+    model: ModelOption = None,
+    config: ConfigOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Encode and decode an audio file, to hear what the model keeps of it."""
+    from zoo.data.files import probe, read_audio, write_audio
+    from zoo.evaluation.metrics import measure
+    from zoo.inference.named import naming
+
+    probe(audio)
+    codec = open_codec(model, config, device)
+    with naming(audio):
+        clip = read_audio(audio)
+        result = codec.reconstruct(clip)
+    target = output or audio.with_suffix(".reconstructed.wav")
+    write_audio(target, result, clip.sample_rate)
+    metrics = measure(result, clip.values, clip.sample_rate)
+    print(
+        f"{target}: SI-SDR {metrics.si_sdr_db:.2f} dB, mel distance {metrics.mel:.3f}, "
+        f"STFT distance {metrics.stft:.3f}"
+    )

@@ -1,0 +1,72 @@
+"""`zoo train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.errors import ConfigError
+
+_CHOICES = ("recipe", "model", "resume")
+
+
+def train(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="recipe=NAME|PATH [model=NAME|PATH] [KEY.KEY=VALUE]..."),
+    ] = None,
+) -> None:
+    """Train a model: zoo train recipe=oobleck_vae data.folder=audio trainer.max_steps=1000.
+
+    recipe=  a name of `zoo list recipes`, or a .yaml file.
+
+    model=   train this network instead: a name of `zoo list models`, or a file.
+
+    resume=  a run folder to go on with, instead of recipe= and model=.
+
+    Any other key=value replaces a value of the recipe.
+    """
+    from zoo.config.resolve import parse_recipe, resolve_recipe
+
+    chosen, overrides = _split(arguments or [])
+    if "resume" in chosen:
+        if len(chosen) > 1:
+            raise ConfigError("resume= goes without recipe= and model=: the run folder has both")
+        folder = Path(chosen["resume"])
+        recipe = parse_recipe(_recipe_of(folder), overrides, str(folder))
+        from zoo.training.run import train as run
+
+        finished = run(recipe, resume=folder)
+    elif not chosen:
+        raise ConfigError("what to train? zoo train recipe=NAME (`zoo list recipes` shows all)")
+    else:
+        recipe = resolve_recipe(chosen.get("recipe"), chosen.get("model"), overrides)
+        from zoo.training.run import train as run
+
+        finished = run(recipe)
+    if finished.interrupted:
+        raise typer.Exit(130)
+    print(f"{finished.steps} steps done: {finished.last_checkpoint}")
+    print(f"use it: zoo encode audio.wav --model {finished.folder}")
+
+
+def _split(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    chosen: dict[str, str] = {}
+    overrides: list[str] = []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key in _CHOICES and value:
+            chosen[key] = value
+        else:
+            overrides.append(argument)
+    return chosen, overrides
+
+
+def _recipe_of(folder: Path) -> dict[str, object]:
+    from zoo.config.load import read_mapping
+
+    if not folder.is_dir():
+        raise ConfigError("no such run folder", str(folder))
+    return read_mapping(folder / "recipe.yaml")

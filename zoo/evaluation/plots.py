@@ -1,0 +1,123 @@
+"""Pictures of spectrograms, drawn without a display or global state."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zoo.errors import AudioError
+from zoo.nets.spectrogram import STFT, hz_to_mel, magnitude, mel_filterbank
+
+RANGE_DB = 80.0
+_BANDS = 160
+_COLUMNS = 1600
+_TICKS_HZ = (200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
+
+
+@torch.no_grad()
+def spectrogram_figure(
+    reference: Tensor, estimate: Tensor, sample_rate: int, *, title: str = ""
+) -> Figure:
+    """Mel spectrograms of input (above) and reconstruction, in dB on one colour scale.
+
+    0 dB is the loudest point of the input; channels are averaged in power.
+
+    Args:
+        reference: Input (channels, samples).
+        estimate: Reconstruction of the same shape.
+        sample_rate: Hz.
+        title: Line above the picture.
+
+    Raises:
+        AudioError: If the shapes differ, or there is nothing to draw.
+    """
+    if reference.shape != estimate.shape or reference.ndim != 2 or reference.numel() == 0:
+        raise AudioError(
+            f"cannot draw an input of shape {tuple(reference.shape)} above a reconstruction of "
+            f"shape {tuple(estimate.shape)}: both must be (channels, samples), equal and not empty"
+        )
+    powers = [_mel_power(signal, sample_rate) for signal in (reference, estimate)]
+    # A silent input is drawn against full scale.
+    peak = float(powers[0].max()) or 1.0
+    seconds = reference.shape[-1] / sample_rate
+
+    figure = Figure(figsize=(10, 6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    rows = figure.subplots(2, 1, sharex=True, sharey=True)
+    image = None
+    for axes, power, name in zip(rows, powers, ("Input", "Reconstruction"), strict=True):
+        image = axes.imshow(
+            10 * np.log10(np.maximum(power / peak, 10 ** (-RANGE_DB / 10))),
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+            cmap="magma",
+            vmin=-RANGE_DB,
+            vmax=0.0,
+            extent=(0.0, seconds, 0.0, 1.0),
+        )
+        axes.set_title(name, loc="left", fontsize=11)
+        axes.set_ylabel("Frequency (Hz)")
+        positions, labels = _ticks(sample_rate)
+        axes.set_yticks(positions, labels)
+    rows[-1].set_xlabel("Time (s)")
+    assert image is not None
+    bar = figure.colorbar(image, ax=rows, pad=0.01, fraction=0.05)
+    bar.set_label("Level (dB relative to the loudest point of the input)")
+    if title:
+        figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """The picture as a PNG file's content."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def write_png(figure: Figure, path: str | Path) -> Path:
+    """Writes the picture under a temporary name, then renames it: no half file is ever seen.
+
+    Parent folders are made. Returns `path`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        temporary.write_bytes(png_bytes(figure))
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _mel_power(signal: Tensor, sample_rate: int) -> NDArray[np.float32]:
+    """(channels, samples) → (bands, columns): at most 1600, each the loudest of its frames."""
+    # About 46 ms; twice that per transform keeps the lowest bands apart.
+    window = 2 ** max(5, round(np.log2(0.046 * sample_rate)))
+    transform = STFT(2 * window, window // 4, window)
+    power = magnitude(transform(signal.detach().cpu())).square().mean(0)
+    mel = mel_filterbank(sample_rate, 2 * window, _BANDS) @ power
+    if mel.shape[-1] > _COLUMNS:
+        mel = F.adaptive_max_pool1d(mel, _COLUMNS)
+    return mel.numpy()
+
+
+def _ticks(sample_rate: int) -> tuple[list[float], list[str]]:
+    """Heights (0 to 1) and labels of round frequencies on the mel axis."""
+    shown = [hz for hz in _TICKS_HZ if hz < sample_rate / 2]
+    mels = hz_to_mel(torch.tensor([*shown, sample_rate / 2], dtype=torch.float64))
+    labels = [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in shown]
+    return (mels[:-1] / mels[-1]).tolist(), labels

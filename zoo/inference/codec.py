@@ -1,0 +1,97 @@
+"""Audio of any rate, channels and length to latents and back."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.checkpoints.fingerprint import fingerprint
+from zoo.data.files import Audio
+from zoo.data.resample import fit_channels, resample
+from zoo.errors import AudioError, CheckpointError
+from zoo.inference.latents import Latents
+from zoo.load import placed
+
+
+class Codec:
+    """Encodes and decodes clips with a model, ours or upstream's.
+
+    Args:
+        model: an autoencoder; it is put into eval mode.
+        device: `"auto"` is a GPU if there is one.
+    """
+
+    def __init__(self, model: Any, device: str | torch.device = "auto") -> None:
+        self.model = placed(model.eval(), device)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Which weights this codec has."""
+        return fingerprint(self.model)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @torch.inference_mode()
+    def encode(self, audio: Tensor | Audio, sample_rate: int | None = None) -> Latents:
+        """One clip to latents.
+
+        Args:
+            audio: (channels, samples) or (samples), at least one sample; or what
+                `zoo.data.files.read_audio` gives.
+            sample_rate: in Hz; by default that of `audio`, or of the model for a tensor.
+
+        Raises:
+            AudioError: for empty audio, NaN or infinite samples.
+        """
+        if isinstance(audio, Audio):
+            audio, sample_rate = audio.values, audio.sample_rate
+        rate = sample_rate or self.model.sample_rate
+        clip = _checked(audio)
+        fitted = fit_channels(
+            resample(clip.to(self.device), rate, self.model.sample_rate), self.model.in_channels
+        )
+        ratio = self.model.downsampling_ratio
+        padded = torch.nn.functional.pad(fitted, (0, -fitted.shape[-1] % ratio))
+        values = self.model.encode(padded[None])[0]
+        return Latents(values.cpu(), rate, clip.shape[-1], clip.shape[0], self.fingerprint)
+
+    @torch.inference_mode()
+    def decode(self, latents: Latents) -> Tensor:
+        """Latents to audio (channels, samples) as the clip had them, on the CPU.
+
+        Raises:
+            CheckpointError: for latents of another model.
+        """
+        if latents.fingerprint != self.fingerprint:
+            raise CheckpointError(
+                f"these latents come from a model with the fingerprint {latents.fingerprint}, "
+                f"but this one has {self.fingerprint}"
+            )
+        values = latents.values.to(self.device)
+        audio = self.model.decode(values[None])[0]
+        audio = resample(audio, self.model.sample_rate, latents.sample_rate)
+        audio = _trimmed(audio, latents.samples)
+        return fit_channels(audio, latents.channels).float().cpu()
+
+    def reconstruct(self, audio: Tensor | Audio, sample_rate: int | None = None) -> Tensor:
+        """Encodes and decodes one clip: (channels, samples), as long as it was."""
+        return self.decode(self.encode(audio, sample_rate))
+
+
+def _trimmed(audio: Tensor, samples: int) -> Tensor:
+    """Exactly `samples` long; rounding in two resamplings may lack a sample."""
+    return torch.nn.functional.pad(audio, (0, max(0, samples - audio.shape[-1])))[..., :samples]
+
+
+def _checked(audio: Tensor) -> Tensor:
+    clip = audio[None] if audio.ndim == 1 else audio
+    if clip.ndim != 2 or clip.numel() == 0:
+        raise AudioError(f"a clip is (channels, samples), not {tuple(audio.shape)}")
+    if not torch.isfinite(clip).all():
+        raise AudioError("the audio has NaN or infinite samples")
+    return clip.float()

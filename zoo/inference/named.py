@@ -1,0 +1,20 @@
+"""Errors about a file say which."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoo.errors import ZooError
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Puts the file's name in front of an error's message, unless it is there already."""
+    try:
+        yield
+    except ZooError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from None

@@ -1,0 +1,67 @@
+"""A discriminator and the losses that it and the autoencoder train with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from zoo.config.losses import DiscriminatorConfig
+from zoo.training.losses.adversarial import feature_matching, hinge_discriminator, hinge_generator
+from zoo.training.objective import Term
+
+
+class Adversary(nn.Module):
+    """Hinge losses and feature matching. Audio is (batch, channels, samples).
+
+    Args:
+        discriminator: gives a `Judgement` of audio.
+        config: weights and warm-up.
+    """
+
+    def __init__(self, discriminator: nn.Module, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self.config = config
+
+    def learns(self, step: int) -> bool:
+        """Whether the discriminator is trained at this step."""
+        return self.judges(step) or self.config.warmup_mode == "adv"
+
+    def judges(self, step: int) -> bool:
+        """Whether the autoencoder sees its losses at this step."""
+        return step >= self.config.warmup_steps
+
+    def discriminator_loss(self, reals: Tensor, fakes: Tensor) -> Tensor:
+        """Low where reals and fakes are told apart."""
+        return hinge_discriminator(self.discriminator(reals), self.discriminator(fakes))
+
+    def generator_losses(self, reals: Tensor, fakes: Tensor) -> dict[str, Term]:
+        """Low where fakes pass for reals. No gradient reaches the discriminator's weights."""
+        with torch.no_grad():
+            real = self.discriminator(reals)
+        with _frozen(self.discriminator):
+            fake = self.discriminator(fakes)
+        weights = self.config.weights
+        normalised = self.config.config.normalize_losses
+        return {
+            "adversarial": Term(hinge_generator(fake), weights.adversarial),
+            "feature_matching": Term(
+                feature_matching(real, fake, normalised=normalised), weights.feature_matching
+            ),
+        }
+
+
+@contextlib.contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """The graph that is built meanwhile needs no gradient of the weights."""
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)

@@ -1,0 +1,129 @@
+"""From a recipe to what a training run is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, assert_never
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRScheduler
+
+from zoo.config.losses import DiscriminatorConfig, EncodecDiscriminatorConfig
+from zoo.config.optimizers import (
+    AdamConfig,
+    AdamWConfig,
+    CosineAnnealingLRConfig,
+    ExponentialLRConfig,
+    InverseLRConfig,
+    OptimizationConfig,
+    OptimizerConfig,
+    SchedulerConfig,
+    SGDConfig,
+)
+from zoo.config.recipe import RecipeConfig
+from zoo.errors import TrainingError
+from zoo.load import from_config
+from zoo.nets.discriminators.multi_scale_stft import MultiScaleSTFTDiscriminator
+from zoo.nets.oobleck import set_checkpointing
+from zoo.training.adversary import Adversary
+from zoo.training.autoencoder_module import AutoencoderModule
+from zoo.training.inverse_lr import InverseLR
+from zoo.training.losses import StereoSTFTLoss, l1, l2, normalised_l2
+from zoo.training.objective import Loss, Objective
+
+
+def build_module(recipe: RecipeConfig) -> AutoencoderModule:
+    """The model of a recipe with random weights, its losses and optimisers.
+
+    Raises:
+        ConfigError: where the recipe's engine can't build the model.
+    """
+    model = from_config(recipe.container(), engine=recipe.engine).train()
+    if recipe.engine == "zoo":
+        set_checkpointing(model, recipe.checkpointing == "on")
+    adversary = None
+    if recipe.discriminator is not None:
+        discriminator = build_discriminator(recipe.discriminator, model.out_channels)
+        adversary = Adversary(discriminator, recipe.discriminator)
+    configure: dict[str, Callable[[nn.Module], Any]] = {
+        "autoencoder": partial(build_optimization, recipe.optimizers.autoencoder),
+        "discriminator": partial(build_optimization, recipe.optimizers.discriminator),
+    }
+    return AutoencoderModule(model, build_objective(recipe), adversary, configure, recipe)
+
+
+def build_objective(recipe: RecipeConfig) -> Objective:
+    """The losses whose weight is not 0."""
+    losses = recipe.losses
+    distances: dict[str, tuple[float, Loss]] = {}
+    if losses.stft.weight > 0:
+        stft = StereoSTFTLoss(
+            losses.stft.fft_sizes,
+            losses.stft.hop_sizes,
+            losses.stft.win_lengths,
+            sample_rate=recipe.sample_rate,
+            perceptual_weighting=losses.stft.perceptual_weighting,
+        )
+        distances["stft"] = (losses.stft.weight, stft)
+    for name, function in (("l1", l1), ("l2", l2), ("normalised_l2", normalised_l2)):
+        weight: float = getattr(losses, name)
+        if weight > 0:
+            distances[name] = (weight, function)
+    return Objective(distances, {"kl": losses.kl, "mmd": losses.mmd})
+
+
+def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module:
+    """A discriminator of audio with `channels` channels."""
+    match config:
+        case EncodecDiscriminatorConfig(config=parameters):
+            return MultiScaleSTFTDiscriminator(
+                filters=parameters.filters,
+                in_channels=channels,
+                n_ffts=parameters.n_ffts,
+                hop_lengths=parameters.hop_lengths,
+                win_lengths=parameters.win_lengths,
+            )
+        case _:
+            assert_never(config)
+
+
+def build_optimization(
+    config: OptimizationConfig, network: nn.Module
+) -> tuple[Optimizer, LRScheduler | None]:
+    """The optimiser of a network's trainable weights, and its schedule if it has one.
+
+    Raises:
+        TrainingError: where no weight is trainable.
+    """
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    if not weights:
+        raise TrainingError("nothing to train: requires_grad is false for every part")
+    optimizer = _optimizer(config.optimizer, weights)
+    return optimizer, config.scheduler and _scheduler(config.scheduler, optimizer)
+
+
+def _optimizer(config: OptimizerConfig, weights: list[nn.Parameter]) -> Optimizer:
+    match config:
+        case AdamWConfig():
+            return torch.optim.AdamW(weights, **dict(config.config))
+        case AdamConfig():
+            return torch.optim.Adam(weights, **dict(config.config))
+        case SGDConfig():
+            return torch.optim.SGD(weights, **dict(config.config))
+        case _:
+            assert_never(config)
+
+
+def _scheduler(config: SchedulerConfig, optimizer: Optimizer) -> LRScheduler:
+    match config:
+        case InverseLRConfig():
+            return InverseLR(optimizer, **dict(config.config))
+        case ExponentialLRConfig():
+            return ExponentialLR(optimizer, **dict(config.config))
+        case CosineAnnealingLRConfig():
+            return CosineAnnealingLR(optimizer, **dict(config.config))
+        case _:
+            assert_never(config)

@@ -1,0 +1,66 @@
+"""Audio and pictures of what the model can do so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+
+from zoo.data.files import write_audio
+from zoo.evaluation.plots import spectrogram_figure, write_png
+from zoo.training.autoencoder_module import Reconstruction
+
+
+class Examples(Callback):
+    """At each validation, writes the first clips and their reconstructions, and one picture.
+
+    Args:
+        folder: gets `step-000100/clip-0-input.wav`, `…-output.wav` and `spectrogram.png`.
+        clips: how many clips.
+    """
+
+    def __init__(self, folder: Path, clips: int, sample_rate: int) -> None:
+        self.folder = folder
+        self.clips = clips
+        self.sample_rate = sample_rate
+        self._written = 0
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._written = 0
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if not trainer.is_global_zero or trainer.sanity_checking:
+            return
+        assert isinstance(outputs, Reconstruction)
+        folder = self.folder / f"step-{trainer.global_step:06d}"
+        for real, decoded in zip(outputs.reals, outputs.decoded, strict=True):
+            if self._written == self.clips:
+                return
+            pair = {"input": real.float().cpu(), "output": decoded.float().cpu()}
+            for side, audio in pair.items():
+                name = f"clip-{self._written}-{side}.wav"
+                write_audio(folder / name, audio, self.sample_rate)
+            if self._written == 0:
+                figure = spectrogram_figure(pair["input"], pair["output"], self.sample_rate)
+                write_png(figure, folder / "spectrogram.png")
+            self._show(trainer, folder, self._written)
+            self._written += 1
+
+    def _show(self, trainer: Trainer, folder: Path, clip: int) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                for side in ("input", "output"):
+                    file = str(folder / f"clip-{clip}-{side}.wav")
+                    logger.log_audio(f"examples/{clip}-{side}", [file])
+                if clip == 0:
+                    logger.log_image("examples/spectrogram", [str(folder / "spectrogram.png")])

@@ -1,0 +1,171 @@
+"""A training run from its recipe to its folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning import Callback, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from zoo.checkpoints.files import read_ckpt
+from zoo.config.recipe import RecipeConfig
+from zoo.config.resolve import write_recipe
+from zoo.data.messages import say
+from zoo.data.module import AudioDataModule
+from zoo.errors import CheckpointError, TrainingError
+from zoo.training.build import build_module
+from zoo.training.callbacks.averaged_weights import AveragedWeights
+from zoo.training.callbacks.examples import Examples
+from zoo.training.callbacks.interruption import Interruption
+from zoo.training.callbacks.progress import TrainingProgress
+from zoo.training.callbacks.sample_counter import SampleCounter
+from zoo.training.callbacks.seeded_steps import SeededSteps
+from zoo.training.loggers import build_loggers
+
+RECIPE_FILE = "recipe.yaml"
+LAST = Path("checkpoints") / "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished or interrupted run: its folder, and how many updates it has made in all."""
+
+    folder: Path
+    steps: int
+    interrupted: bool
+
+    @property
+    def last_checkpoint(self) -> Path:
+        return self.folder / LAST
+
+
+def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
+    """Trains a recipe in a new run folder, or goes on in the folder `resume`.
+
+    Raises:
+        TrainingError, AudioError, CheckpointError, ConfigError: before the first step.
+    """
+    _quieten()
+    folder = resume or new_folder(recipe)
+    checkpoint = None if resume is None else _checked(folder / LAST, recipe)
+    seed_everything(recipe.seed, verbose=False)
+    module = build_module(recipe)
+    data = AudioDataModule(
+        recipe.data,
+        sample_rate=recipe.sample_rate,
+        channels=recipe.model.out_channels or recipe.model.io_channels,
+        seed=recipe.seed,
+    )
+    data.setup()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_recipe(recipe, folder / RECIPE_FILE)
+    say(f"run folder: {folder}")
+    interruption = Interruption()
+    trainer = _trainer(recipe, folder, [interruption, *_callbacks(recipe, folder)])
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    trainer.save_checkpoint(folder / LAST)
+    if interruption.interrupted:
+        say(f"stopped at step {trainer.global_step}; go on with: zoo train resume={folder}")
+    return Run(folder, trainer.global_step, interruption.interrupted)
+
+
+def new_folder(recipe: RecipeConfig) -> Path:
+    """A folder that does not exist yet: runs/<recipe>/<time>."""
+    start = time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder = Path(recipe.runs) / recipe.name / start
+    count = 1
+    while folder.exists():
+        count += 1
+        folder = folder.with_name(f"{start}_{count}")
+    return folder
+
+
+def _checked(path: Path, recipe: RecipeConfig) -> Path:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file, so there is nothing to resume from")
+    done = read_ckpt(path).get("global_step", 0)
+    if 0 <= recipe.trainer.max_steps <= done:
+        raise TrainingError(
+            f"{path.parent.parent}: already at step {done}; train on with trainer.max_steps=…"
+        )
+    return path
+
+
+def _trainer(recipe: RecipeConfig, folder: Path, callbacks: list[Callback]) -> Trainer:
+    config = recipe.trainer
+    devices = list(config.devices) if isinstance(config.devices, tuple) else config.devices
+    return Trainer(
+        accelerator=config.accelerator,
+        devices=devices,
+        num_nodes=config.num_nodes,
+        strategy=_strategy(recipe),
+        precision=config.precision,  # type: ignore[arg-type]
+        max_steps=config.max_steps,
+        max_epochs=-1,
+        max_time=config.max_time,
+        val_check_interval=config.val_check_interval,
+        check_val_every_n_epoch=None,
+        limit_val_batches=config.limit_val_batches,
+        log_every_n_steps=config.log_every_n_steps,
+        deterministic=config.deterministic,
+        benchmark=config.benchmark,
+        detect_anomaly=config.detect_anomaly,
+        profiler=config.profiler,
+        logger=build_loggers(recipe, folder),
+        callbacks=callbacks,
+        default_root_dir=folder,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        enable_progress_bar=config.enable_progress_bar,
+    )
+
+
+def _callbacks(recipe: RecipeConfig, folder: Path) -> list[Callback]:
+    checkpoints = {"dirpath": folder / "checkpoints", "enable_version_counter": False}
+    monitor = recipe.checkpoints.monitor
+    callbacks: list[Callback] = [
+        SeededSteps(recipe.seed),
+        SampleCounter(),
+        ModelCheckpoint(
+            filename="last", every_n_train_steps=recipe.checkpoints.every_n_steps, **checkpoints
+        ),
+        ModelCheckpoint(
+            filename="best",
+            monitor=monitor,
+            mode="max" if monitor == "val/si_sdr" else "min",
+            save_on_train_epoch_end=False,
+            **checkpoints,
+        ),
+    ]
+    if recipe.ema is not None:
+        callbacks.append(AveragedWeights(recipe.ema.beta, recipe.ema.power))
+    if recipe.examples.clips > 0:
+        callbacks.append(Examples(folder / "examples", recipe.examples.clips, recipe.sample_rate))
+    if recipe.trainer.enable_progress_bar:
+        callbacks.append(TrainingProgress(recipe.sample_rate))
+    return callbacks
+
+
+def _strategy(recipe: RecipeConfig) -> str:
+    """Under DDP, each of the two backward passes leaves the other network's weights unused."""
+    config = recipe.trainer
+    single = config.devices in (1, "1") and config.num_nodes == 1
+    if config.devices == "auto":
+        single = torch.cuda.device_count() <= 1 and config.num_nodes == 1
+    if recipe.discriminator is None or single or config.strategy not in ("auto", "ddp"):
+        return config.strategy
+    return "ddp_find_unused_parameters_true"
+
+
+def _quieten() -> None:
+    """Lightning's notes on what the recipe has decided already."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in (".*does not have many workers.*", ".*persistent_workers.*", ".*`max_epochs`.*"):
+        warnings.filterwarnings("ignore", text)
