@@ -37,16 +37,17 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
     ]
     if problems:
         raise ConfigError(problems)
-    with _quiet_import():
+    with _quiet():
         from stable_audio_tools.models.autoencoders import create_autoencoder_from_config
-    model = create_autoencoder_from_config(container.to_dict())
+
+        model = create_autoencoder_from_config(container.to_dict())
     setattr(model, "config", container)  # noqa: B010 – nn.Module's type knows no such attribute
     return model.eval()
 
 
 @contextlib.contextmanager
-def _quiet_import():
-    """Upstream prints while it is imported, and imports samplers that no autoencoder needs."""
+def _quiet():
+    """Upstream prints and warns of itself, and imports samplers that no autoencoder needs."""
     # An empty module is enough: k-diffusion is used by upstream's text-to-audio samplers alone.
     sys.modules.setdefault("k_diffusion", types.ModuleType("k_diffusion"))
     try:

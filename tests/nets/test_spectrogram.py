@@ -43,6 +43,10 @@ def test_float32_under_autocast_and_after_a_cast():
     torch.testing.assert_close(cast(x), expected, rtol=0, atol=0)
 
 
+def test_runs_on_the_meta_device():
+    assert STFT(64, 16, 64).to("meta")(torch.zeros(1, 400, device="meta")).shape == (1, 33, 26)
+
+
 def test_only_a_persistent_window_is_saved():
     assert list(STFT(64, 16, 64).state_dict()) == []
     assert list(STFT(64, 16, 64, persistent=True).state_dict()) == ["window"]

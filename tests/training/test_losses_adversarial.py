@@ -12,6 +12,7 @@ from zoo.training.losses import (
     least_squares_generator,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
 discriminators = import_upstream("stable_audio_tools.models.discriminators")
 SMALL = {"filters": 3, "n_ffts": [64, 32], "hop_lengths": [16, 8], "win_lengths": [64, 20]}
 

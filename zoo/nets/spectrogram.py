@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Self
 
@@ -15,7 +15,10 @@ from torch import Tensor, nn
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     """A context in which operations on the device of `x` keep the precision of their inputs."""
-    return torch.autocast(x.device.type, enabled=False)
+    kind = x.device.type
+    if not torch.amp.autocast_mode.is_autocast_available(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
 
 
 class Float32Buffers(nn.Module):

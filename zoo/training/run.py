@@ -17,7 +17,7 @@ from zoo.config.recipe import RecipeConfig
 from zoo.config.resolve import write_recipe
 from zoo.data.messages import say
 from zoo.data.module import AudioDataModule
-from zoo.errors import CheckpointError, TrainingError
+from zoo.errors import AudioError, CheckpointError, TrainingError
 from zoo.training.build import build_module
 from zoo.training.callbacks.averaged_weights import AveragedWeights
 from zoo.training.callbacks.examples import Examples
@@ -67,7 +67,11 @@ def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
     say(f"run folder: {folder}")
     interruption = Interruption()
     trainer = _trainer(recipe, folder, [interruption, *_callbacks(recipe, folder)])
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except AudioError as error:
+        # From a loader process it arrives with that process's traceback in front.
+        raise AudioError(str(error).splitlines()[-1].rpartition("AudioError: ")[2]) from None
     trainer.save_checkpoint(folder / LAST)
     if interruption.interrupted:
         say(f"stopped at step {trainer.global_step}; go on with: zoo train resume={folder}")
@@ -167,5 +171,9 @@ def _quieten() -> None:
     """Lightning's notes on what the recipe has decided already."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for text in (".*does not have many workers.*", ".*persistent_workers.*", ".*`max_epochs`.*"):
+    for text in (
+        ".*does not have many workers.*",
+        ".*module.s. in eval mode.*",
+        ".*treespec, LeafSpec.*",
+    ):
         warnings.filterwarnings("ignore", text)

@@ -11,6 +11,7 @@ from zoo.nets.discriminators.multi_scale_stft import (
     MultiScaleSTFTDiscriminator,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
 discriminators = import_upstream("stable_audio_tools.models.discriminators")
 CASES = 50
 SMALL = {"filters": 3, "n_ffts": [64, 32], "hop_lengths": [16, 8], "win_lengths": [64, 20]}

@@ -1,0 +1,128 @@
+"""Recipes, `model=` and dotted overrides."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+import zoo
+from zoo.config.library import find
+from zoo.config.load import load_config
+from zoo.config.resolve import parse_recipe, resolve_recipe, write_recipe
+from zoo.errors import ConfigError
+
+
+def refusals(*args, **kwargs) -> dict[str, str]:
+    with pytest.raises(ConfigError) as error:
+        resolve_recipe(*args, **kwargs)
+    return {problem.path: problem.message for problem in error.value.problems}
+
+
+def test_every_shipped_recipe_resolves_and_opens_with_its_run_command():
+    names = zoo.list_recipes()
+    assert {"oobleck", "oobleck_vae", "starter"} <= set(names)
+    for name in names:
+        assert resolve_recipe(name).name == name
+        header = find("recipes", name).read_text()
+        assert header.startswith("# ")
+        assert f"# Run:    zoo train recipe={name}" in header
+        assert "# Source: " in header
+
+
+def test_the_model_of_a_recipe_is_its_config():
+    recipe = resolve_recipe("oobleck_vae")
+    assert recipe.container() == load_config("oobleck_vae_44k")
+
+
+def test_another_model_brings_its_own_rate():
+    recipe = resolve_recipe("oobleck_vae", "minimal_22k")
+    assert recipe.container() == load_config("minimal_22k")
+    assert recipe.losses == resolve_recipe("oobleck_vae").losses
+
+
+def test_a_model_alone_gets_the_plain_recipe():
+    assert resolve_recipe(model="minimal_22k").sample_rate == 22050
+
+
+def test_overrides_come_last_and_are_typed():
+    recipe = resolve_recipe(
+        "oobleck_vae",
+        overrides=[
+            "model.encoder.config.channels=16",
+            "trainer.max_steps=4",
+            "data.folder=/some/where",
+            "optimizers.autoencoder.optimizer.config.lr=1e-3",
+            "discriminator=null",
+            "ema=null",
+            "data.skip_silence_db=null",
+        ],
+    )
+    assert recipe.model.encoder.config.channels == 16
+    assert recipe.trainer.max_steps == 4
+    assert recipe.data.folder == "/some/where"
+    assert recipe.optimizers.autoencoder.optimizer.config.lr == 1e-3
+    assert recipe.discriminator is None
+    assert recipe.ema is None
+    assert recipe.data.skip_silence_db is None
+
+
+def test_a_resolved_recipe_comes_back_from_its_file(tmp_path):
+    overrides = ["discriminator=null", "ema=null", "data.skip_silence_db=null", "seed=3"]
+    recipe = resolve_recipe("oobleck_vae", overrides=overrides)
+    path = tmp_path / "recipe.yaml"
+    write_recipe(recipe, path)
+    assert parse_recipe(yaml.safe_load(path.read_text()), [], "") == recipe
+
+
+def test_problems_of_all_parts_come_at_once_and_name_the_command_line():
+    problems = refusals(
+        "oobleck_vae",
+        overrides=["trainr.max_steps=4", "model.encoder.config.chanels=4", "seed=x"],
+    )
+    assert problems["trainr"].startswith("unknown key; did you mean 'trainer'?")
+    assert problems["model.encoder.config.chanels"] == (
+        "unknown key; did you mean 'channels'? (from the command line)"
+    )
+    assert problems["seed"].endswith("(from the command line)")
+
+
+def test_contradictions_of_a_recipe():
+    problems = refusals(
+        "oobleck_vae",
+        overrides=[
+            "data.segment_samples=1000",
+            "losses.stft.hop_sizes=[1]",
+            "discriminator.config.win_lengths=[4096,1024,512,256,128]",
+            "model.downsampling_ratio=1024",
+        ],
+    )
+    assert set(problems) == {
+        "data.segment_samples",
+        "losses.stft.hop_sizes",
+        "discriminator.config.win_lengths",
+        "model.encoder.config.strides",
+        "model.decoder.config.strides",
+    }
+
+
+@pytest.mark.parametrize("override", ["trainer.max_steps", "=4"])
+def test_what_is_no_override_is_refused(override):
+    with pytest.raises(ConfigError, match="key=value"):
+        resolve_recipe("starter", overrides=[override])
+
+
+def test_unknown_recipe_and_model():
+    with pytest.raises(ConfigError, match="did you mean 'oobleck_vae'"):
+        resolve_recipe("ooblek_vae")
+    with pytest.raises(ConfigError, match="unknown model"):
+        resolve_recipe("starter", "nothing")
+
+
+def test_a_recipe_file_may_hold_its_model(tmp_path, tiny):
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps({**tiny, "data": {"segment_samples": 64}}))
+    recipe = resolve_recipe(str(path))
+    assert recipe.name == "mine"
+    assert recipe.container() == load_config(tiny)

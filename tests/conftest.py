@@ -1,0 +1,59 @@
+"""What all tests share: no network, no logins, two threads."""
+
+from __future__ import annotations
+
+import copy
+import os
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("WANDB_MODE", "disabled")
+
+TINY: dict[str, Any] = {
+    "model_type": "autoencoder",
+    "sample_rate": 16000,
+    "model": {
+        "encoder": {
+            "type": "oobleck",
+            "config": {
+                "in_channels": 2,
+                "channels": 4,
+                "c_mults": [1, 2],
+                "strides": [2, 4],
+                "latent_dim": 6,
+                "use_snake": True,
+            },
+        },
+        "decoder": {
+            "type": "oobleck",
+            "config": {
+                "out_channels": 2,
+                "channels": 4,
+                "c_mults": [1, 2],
+                "strides": [2, 4],
+                "latent_dim": 3,
+                "use_snake": True,
+                "final_tanh": False,
+            },
+        },
+        "bottleneck": {"type": "vae"},
+        "latent_dim": 3,
+        "downsampling_ratio": 8,
+        "io_channels": 2,
+    },
+}
+
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """The config of a stereo VAE with a few hundred weights, to be changed at will."""
+    return copy.deepcopy(TINY)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads() -> None:
+    import torch
+
+    torch.set_num_threads(2)

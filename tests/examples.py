@@ -1,0 +1,90 @@
+"""Random small configs, and the three of the schema's first document."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+MINIMAL: dict[str, Any] = {
+    "model": {
+        "encoder": {"type": "oobleck", "config": {}},
+        "decoder": {"type": "oobleck", "config": {}},
+        "latent_dim": 32,
+        "downsampling_ratio": 512,
+        "io_channels": 2,
+    },
+    "sample_rate": 22050,
+}
+
+STANDARD: dict[str, Any] = {
+    "model": {
+        "encoder": {
+            "type": "oobleck",
+            "config": {"in_channels": 2, "latent_dim": 128, "channels": 256},
+        },
+        "decoder": {
+            "type": "oobleck",
+            "config": {"out_channels": 2, "latent_dim": 128, "channels": 256, "final_tanh": True},
+            "soft_clip": False,
+        },
+        "latent_dim": 128,
+        "downsampling_ratio": 2048,
+        "io_channels": 2,
+        "bottleneck": {"type": "vae", "config": {}},
+    },
+    "sample_rate": 48000,
+}
+
+DIFFUSION: dict[str, Any] = {
+    "model": {
+        "encoder": {"type": "oobleck", "config": {"in_channels": 2, "latent_dim": 64}},
+        "decoder": {"type": "oobleck", "config": {"out_channels": 2, "latent_dim": 64}},
+        "diffusion": {"type": "dit", "config": {"transformer_depth": 12, "num_heads": 16}},
+        "latent_dim": 64,
+        "downsampling_ratio": 1024,
+        "io_channels": 2,
+    },
+    "sample_rate": 44100,
+}
+
+
+def random_oobleck(rng: random.Random, strides: tuple[int, ...] = (2, 4, 6)) -> dict[str, Any]:
+    """A sound config of a small Oobleck autoencoder with strides out of `strides`."""
+    blocks = rng.randint(1, 3)
+    chosen = [rng.choice(strides) for _ in range(blocks)]
+    mults = [rng.randint(1, 3) for _ in range(blocks)]
+    io_channels, latent_dim = rng.choice((1, 2, 6)), rng.randint(1, 5)
+    bottleneck = rng.choice((None, "vae", "tanh", "l2_norm", "wasserstein"))
+    shared = {
+        "channels": rng.randint(2, 9),
+        "c_mults": mults,
+        "strides": chosen,
+        "use_snake": rng.random() < 0.7,
+        "antialias_activation": rng.random() < 0.4,
+    }
+    encoder = {**shared, "in_channels": io_channels}
+    encoder["latent_dim"] = latent_dim * (2 if bottleneck == "vae" else 1)
+    decoder = {
+        **shared,
+        "out_channels": io_channels,
+        "latent_dim": latent_dim,
+        "use_nearest_upsample": rng.random() < 0.3,
+        "final_tanh": rng.random() < 0.5,
+    }
+    ratio = 1
+    for stride in chosen:
+        ratio *= stride
+    model: dict[str, Any] = {
+        "encoder": {"type": "oobleck", "config": encoder},
+        "decoder": {
+            "type": "oobleck",
+            "config": decoder,
+            "soft_clip": rng.random() < 0.2,
+        },
+        "latent_dim": latent_dim,
+        "downsampling_ratio": ratio,
+        "io_channels": io_channels,
+    }
+    if bottleneck is not None:
+        model["bottleneck"] = {"type": bottleneck}
+    return {"model_type": "autoencoder", "sample_rate": 22050, "model": model}
