@@ -26,7 +26,7 @@ from zoo.config.optimizers import (
 from zoo.config.recipe import RecipeConfig
 from zoo.errors import TrainingError
 from zoo.load import from_config
-from zoo.nets.discriminators.multi_scale_stft import MultiScaleSTFTDiscriminator
+from zoo.nets.discriminators.multi_scale_stft import EncodecDiscriminator
 from zoo.nets.oobleck import set_checkpointing
 from zoo.training.adversary import Adversary
 from zoo.training.autoencoder_module import AutoencoderModule
@@ -79,7 +79,7 @@ def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module
     """A discriminator of audio with `channels` channels."""
     match config:
         case EncodecDiscriminatorConfig(config=parameters):
-            return MultiScaleSTFTDiscriminator(
+            return EncodecDiscriminator(
                 filters=parameters.filters,
                 in_channels=channels,
                 n_ffts=parameters.n_ffts,

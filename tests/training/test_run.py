@@ -1,0 +1,225 @@
+"""Whole runs of tiny models: every recipe, resuming, interruption, bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+
+import zoo
+from zoo.checkpoints.files import CONFIG_KEY, EMA_KEY, read_checkpoint, read_ckpt
+from zoo.config.resolve import parse_recipe, resolve_recipe
+from zoo.data.synthesis import synthesise_clip
+from zoo.errors import CheckpointError, TrainingError
+from zoo.training.run import train
+
+SHRUNK = [
+    "model.encoder.config.channels=4",
+    "model.decoder.config.channels=4",
+    "data.workers=0",
+    "data.batch_size=2",
+    "data.segment_samples=8192",
+    "data.synthesis.files=3",
+    "data.synthesis.seconds=1",
+    "data.validation_crops=2",
+    "trainer.accelerator=cpu",
+    "trainer.devices=1",
+    "trainer.max_steps=2",
+    "trainer.val_check_interval=2",
+    "trainer.log_every_n_steps=1",
+    "checkpoints.every_n_steps=2",
+    "logger.type=csv",
+]
+SMALL_DISCRIMINATOR = [
+    "discriminator.config.filters=2",
+    "discriminator.config.n_ffts=[256,64]",
+    "discriminator.config.hop_lengths=[64,16]",
+    "discriminator.config.win_lengths=[256,64]",
+]
+
+
+def shrunk(recipe: str, folder: Path, *more: str):
+    given = [*SHRUNK, f"runs={folder}/runs", f"data.cache={folder}/practice"]
+    if resolve_recipe(recipe).discriminator is not None:
+        given += SMALL_DISCRIMINATOR
+    return resolve_recipe(recipe, overrides=[*given, *more])
+
+
+@pytest.mark.parametrize("recipe", zoo.list_recipes())
+def test_every_recipe_trains_two_steps_and_reloads(recipe, tmp_path):
+    run = train(shrunk(recipe, tmp_path))
+    assert run.steps == 2
+    assert not run.interrupted
+    names = {path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*")}
+    assert {"recipe.yaml", "checkpoints/last.ckpt", "checkpoints/best.ckpt"} <= names
+    assert "examples/step-000002/spectrogram.png" in names
+    assert "examples/step-000002/clip-0-input.wav" in names
+    assert "examples/step-000002/clip-0-output.wav" in names
+    metrics = next(run.folder.glob("logs/*/metrics.csv")).read_text()
+    for column in ("val/si_sdr", "val/mel", "val/stft", "train/loss"):
+        assert column in metrics
+    model = zoo.from_checkpoint(run.folder)
+    audio = torch.randn(1, model.in_channels, 5000)
+    assert model(audio).shape == audio.shape
+
+
+def test_there_are_recipes():
+    assert len(zoo.list_recipes()) >= 3
+
+
+@pytest.mark.parametrize("recipe", ["oobleck_vae", "starter"])
+def test_upstreams_engine_trains_two_steps(recipe, tmp_path):
+    run = train(shrunk(recipe, tmp_path, "engine=stable-audio-tools"))
+    assert run.steps == 2
+    weights = read_checkpoint(run.folder).weights
+    for engine in ("zoo", "stable-audio-tools"):
+        loaded = zoo.from_checkpoint(run.folder, engine=engine).state_dict()
+        assert loaded.keys() == weights.keys()
+
+
+def state(run) -> dict:
+    return read_ckpt(run.last_checkpoint)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_run_is_the_straight_run(workers, tmp_path):
+    more = [f"data.workers={workers}", "model.encoder.config.use_snake=true"]
+    straight = train(shrunk("oobleck_vae", tmp_path, *more, "trainer.max_steps=4"))
+    half = train(shrunk("oobleck_vae", tmp_path, *more, "name=other"))
+    longer = parse_recipe(zoo_yaml(half.folder / "recipe.yaml"), ["trainer.max_steps=4"], "resumed")
+    resumed = train(longer, resume=half.folder)
+    assert resumed.steps == straight.steps == 4
+    one, other = state(straight), state(resumed)
+    for part in ("state_dict", EMA_KEY):
+        assert one[part].keys() == other[part].keys()
+        for key in one[part]:
+            assert torch.equal(one[part][key], other[part][key]), key
+    assert one["AudioDataModule"] == other["AudioDataModule"] == {"sample_number": 8}
+    assert (
+        one["optimizer_states"][1]["state"].keys() == other["optimizer_states"][1]["state"].keys()
+    )
+    assert one["lr_schedulers"] == other["lr_schedulers"]
+
+
+def zoo_yaml(path: Path) -> dict:
+    import yaml
+
+    return yaml.safe_load(path.read_text())
+
+
+def test_the_checkpoint_describes_itself_and_holds_the_average_once(tmp_path):
+    recipe = shrunk("oobleck_vae", tmp_path, "optimizers.autoencoder.optimizer.config.lr=0.1")
+    run = train(recipe)
+    content = state(run)
+    assert content[CONFIG_KEY] == recipe.container().to_dict()
+    online = {
+        key.removeprefix("model."): value
+        for key, value in content["state_dict"].items()
+        if key.startswith("model.")
+    }
+    average = content[EMA_KEY]
+    assert average.keys() == online.keys()
+    assert any(not torch.equal(average[key], online[key]) for key in online)
+    assert not any("average" in key or "ema" in key for key in content["state_dict"])
+    model = zoo.from_checkpoint(run.last_checkpoint)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, average[key])
+
+
+def test_resuming_what_is_done_or_missing_or_truncated_is_refused(tmp_path):
+    run = train(shrunk("starter", tmp_path))
+    recipe = shrunk("starter", tmp_path)
+    with pytest.raises(TrainingError, match=r"already at step 2.*trainer.max_steps"):
+        train(recipe, resume=run.folder)
+    broken = tmp_path / "broken"
+    shutil.copytree(run.folder, broken)
+    last = broken / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="truncated or damaged"):
+        train(recipe, resume=broken)
+    last.unlink()
+    with pytest.raises(CheckpointError, match="nothing to resume"):
+        train(recipe, resume=broken)
+
+
+def test_nothing_to_train_is_refused(tmp_path):
+    frozen = ["model.encoder.requires_grad=false", "model.decoder.requires_grad=false"]
+    with pytest.raises(TrainingError, match="nothing to train"):
+        train(shrunk("starter", tmp_path, *frozen))
+
+
+def test_a_frozen_encoder_stays_as_it_was(tmp_path):
+    recipe = shrunk("starter", tmp_path, "model.encoder.requires_grad=false", "ema=null")
+    run = train(recipe)
+    torch.manual_seed(0)
+    trained = zoo.from_checkpoint(run.folder)
+    again = train(
+        shrunk(
+            "starter",
+            tmp_path,
+            "model.encoder.requires_grad=false",
+            "ema=null",
+            "trainer.max_steps=1",
+            "trainer.val_check_interval=1",
+        )
+    )
+    other = zoo.from_checkpoint(again.folder)
+    for key, value in trained.state_dict().items():
+        assert torch.equal(value, other.state_dict()[key]) == key.startswith("encoder"), key
+
+
+def test_an_interrupt_saves_and_says_how_to_resume(tmp_path):
+    command = [sys.executable, "-m", "zoo", "train", "recipe=starter", *SHRUNK]
+    command += ["trainer.max_steps=100000", "trainer.log_every_n_steps=1"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    lines = []
+    deadline = time.monotonic() + 120
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith("step 3/") or time.monotonic() > deadline:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stderr.read()
+    assert process.wait(60) == 130, rest
+    assert "go on with: zoo train resume=runs/starter/" in rest
+    assert "Traceback" not in rest
+    folder = next((tmp_path / "runs" / "starter").iterdir())
+    done = read_ckpt(folder / "checkpoints" / "last.ckpt")["global_step"]
+    assert done >= 3
+    resumed = subprocess.run(
+        [sys.executable, "-m", "zoo", "train", f"resume={folder}", f"trainer.max_steps={done + 2}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert f"{done + 2} steps done" in resumed.stdout
+
+
+def test_a_folder_with_broken_files_trains(tmp_path):
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    for number, name in enumerate(("a.wav", "b.flac", "c.mp3", "d.ogg")):
+        clip = synthesise_clip(number, 1.0, 22050, 1 + number % 2, ("tone",))
+        soundfile.write(audio / name, clip.T.numpy(), 22050)
+    (audio / "text.wav").write_text("not audio")
+    soundfile.write(audio / "short.wav", torch.zeros(10, 1).numpy() + 0.5, 8000)
+    run = train(shrunk("starter", tmp_path, f"data.folder={audio}"))
+    assert run.steps == 2
+
+
+def test_recipe_in_the_run_folder_is_the_resolved_one(tmp_path):
+    recipe = shrunk("starter", tmp_path)
+    run = train(recipe)
+    assert parse_recipe(zoo_yaml(run.folder / "recipe.yaml"), [], "") == recipe
+    json.dumps(recipe.to_dict())
