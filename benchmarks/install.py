@@ -3,7 +3,7 @@
 Run with `python benchmarks/install.py`: makes a new environment in a temporary folder from
 requirements.lock and the wheel of this checkout, lists the models and trains two steps from a
 folder outside the checkout, and writes benchmarks/results/install.json. Needs the network, some
-minutes and 15 GB of temporary space. A network and a disk decide most of the time.
+minutes and 10 GB of temporary space. A network and a disk decide most of the time.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def main() -> int:
             seconds["zoo list"], _ = step("zoo list", commands / "zoo", "list", cwd=work)
             training = (commands / "zoo", *TRAINING)
             seconds["zoo train, first start"], _ = step("zoo train", *training, cwd=work)
-            seconds["zoo train, second start"], _ = step("zoo train", *training, cwd=work)
+            seconds["zoo train, second start"], _ = step("zoo train again", *training, cwd=work)
             if len(list(work.glob("runs/*/*/checkpoints/last.ckpt"))) != 2:
                 raise StepError("zoo train: no checkpoint")
             _, freeze = step("freeze", commands / "python", "-m", "pip", "freeze", cwd=work)

@@ -1,7 +1,7 @@
-"""Installs the lock and runs the quick tests on every supported Python that is found.
+"""Installs the lock, trains two steps and runs the quick tests on each supported Python found.
 
 Run with `make test-pythons`, or `python benchmarks/pythons.py 3.13` for some versions only. Looks
-on PATH and among pyenv's versions. Needs the network, some minutes and 15 GB of temporary space:
+on PATH and among pyenv's versions. Needs the network, some minutes and 10 GB of temporary space:
 each environment is deleted before the next. Writes benchmarks/results/pythons.json; exit code 1
 where an install or a test fails.
 """
@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from install import ROOT, StepError, install, machine, step, write_result
+from install import ROOT, TRAINING, StepError, install, machine, step, write_result
 
 RESULT = ROOT / "benchmarks" / "results" / "pythons.json"
 VERSIONS = ("3.11", "3.12", "3.13")
@@ -88,9 +88,11 @@ def check(version: str) -> Outcome:
         folder = Path(name)
         try:
             seconds = install(path, folder)
-            python = folder / "venv" / "bin" / "python"
+            commands = folder / "venv" / "bin"
+            python = commands / "python"
             show = "import torch, zoo; print(torch.__version__)"
             seconds["import"], torch_version = step("import", python, "-c", show, cwd=folder)
+            seconds["train"], _ = step("train", commands / "zoo", *TRAINING, cwd=folder)
             seconds["tests"], output = step("tests", python, *PYTEST, cwd=ROOT)
         except StepError as error:
             print(error, file=sys.stderr)

@@ -68,6 +68,20 @@ def test_overrides_come_last_and_are_typed():
     assert recipe.data.skip_silence_db is None
 
 
+def test_another_type_starts_from_its_own_defaults():
+    recipe = resolve_recipe(
+        "oobleck_vae",
+        overrides=[
+            "optimizers.autoencoder.optimizer.type=SGD",
+            "optimizers.autoencoder.optimizer.config.lr=0.5",
+            "optimizers.discriminator.optimizer.config.lr=0.25",
+        ],
+    )
+    assert recipe.optimizers.autoencoder.optimizer.config.momentum == 0
+    assert recipe.optimizers.autoencoder.optimizer.config.lr == 0.5
+    assert recipe.optimizers.discriminator.optimizer.config.betas == (0.8, 0.99)
+
+
 def test_a_resolved_recipe_comes_back_from_its_file(tmp_path):
     overrides = ["discriminator=null", "ema=null", "data.skip_silence_db=null", "seed=3"]
     recipe = resolve_recipe("oobleck_vae", overrides=overrides)

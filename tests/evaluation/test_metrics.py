@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
-from tests.oracle_audiotools import import_audiotools
+from tests.oracle import import_upstream
 from zoo.errors import AudioError
 from zoo.evaluation.metrics import (
     MEL_BANDS,
@@ -20,8 +20,8 @@ from zoo.evaluation.metrics import (
     stft_distance,
 )
 
-dac_loss = import_audiotools("dac.nn.loss")
-AudioSignal = import_audiotools("audiotools").AudioSignal
+dac_loss = import_upstream("dac.nn.loss")
+AudioSignal = import_upstream("audiotools").AudioSignal
 
 
 def noisy(shape, noise=0.1):

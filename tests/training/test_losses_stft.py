@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.oracle_audiotools import import_audiotools
+from tests.oracle import import_upstream
 from zoo.training.losses import MultiResolutionSTFTLoss, StereoSTFTLoss
 
-vendored = import_audiotools("stable_audio_tools.training.losses.auraloss")
+vendored = import_upstream("stable_audio_tools.training.losses.auraloss")
 CASES = 60
 SIZES = {"fft_sizes": (64, 32), "hop_sizes": (16, 8), "win_lengths": (64, 20)}
 

@@ -74,12 +74,23 @@ def _merged(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> d
         if "=" not in override or override.startswith("="):
             raise ConfigError(f"'{override}' is no override; write key=value, trainer.max_steps=4")
     try:
-        merged = OmegaConf.merge(
-            OmegaConf.create(dict(data)), OmegaConf.from_dotlist(list(overrides))
-        )
+        changes = OmegaConf.from_dotlist(list(overrides))
+        base = _without_other_types(data, OmegaConf.to_container(changes))
+        merged = OmegaConf.merge(OmegaConf.create(base), changes)
         return cast(dict[str, Any], OmegaConf.to_container(merged, resolve=True))
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0], source) from None
+
+
+def _without_other_types(base: Any, changes: Any) -> Any:
+    """`base` without the `config` of each part to which `changes` gives another `type`."""
+    if not isinstance(base, Mapping) or not isinstance(changes, Mapping):
+        return base
+    before, after = cast(Mapping[str, Any], base), cast(Mapping[str, Any], changes)
+    kept = {key: _without_other_types(value, after.get(key)) for key, value in before.items()}
+    if "type" in after and after["type"] != before.get("type"):
+        kept.pop("config", None)
+    return kept
 
 
 def _marked(error: ConfigError, given: Sequence[str]) -> ConfigError:

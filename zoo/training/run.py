@@ -175,5 +175,7 @@ def _quieten() -> None:
         ".*does not have many workers.*",
         ".*module.s. in eval mode.*",
         ".*treespec, LeafSpec.*",
+        ".*no pre-optimization state was saved.*",
+        ".*exists and is not empty.*",
     ):
         warnings.filterwarnings("ignore", text)
