@@ -67,9 +67,9 @@ def read_ckpt(path: Path) -> dict[str, Any]:
                 "save its state dict as .safetensors where it comes from"
             ) from None
         raise CheckpointError(_damaged(path)) from None
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise CheckpointError(f"{path}: {error.strerror}") from None
+    except PermissionError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from None
+    except (RuntimeError, EOFError, ValueError, OSError, KeyError):
         raise CheckpointError(_damaged(path)) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds no weights")

@@ -1,0 +1,188 @@
+"""The command line as a user meets it: one message for each mistake, exit code 2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+
+import zoo
+from tests.training.test_run import shrunk
+from zoo.cli import main as cli
+from zoo.data.files import probe, read_audio
+from zoo.inference.latents import Latents
+from zoo.training.run import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return train(shrunk("starter", tmp_path_factory.mktemp("cli"))).folder
+
+
+@pytest.fixture
+def call(capsys, monkeypatch, tmp_path):
+    """Runs `zoo …` in an empty folder: exit code, what it printed, what it complained of."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["zoo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(stop.value.code or 0), printed.out, printed.err
+
+    return run_command
+
+
+def sound(path: str, channels: int = 1, rate: int = 22050, samples: int = 5000) -> str:
+    soundfile.write(path, 0.3 * torch.randn(samples, channels).clamp(-3, 3).numpy(), rate)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "rate", "samples"),
+    [("a.wav", 1, 22050, 5001), ("b.mp3", 1, 22050, 9000), ("c.flac", 2, 48000, 333)],
+)
+def test_encode_and_decode(call, run, name, channels, rate, samples):
+    sound(name, channels, rate, samples)
+    code, out, err = call("encode", name, "--model", run, "--device", "cpu")
+    assert code == 0
+    assert f"using {run}" in err
+    latents = Path(name).with_suffix(".safetensors")
+    assert str(latents) in out
+    assert Latents.load(latents).channels == channels
+    code, out, _ = call("decode", latents, "-m", run)
+    assert code == 0
+    result = probe(latents.with_suffix(".decoded.wav"))
+    expected = probe(name)
+    assert (result.samples, result.sample_rate) == (expected.samples, rate)
+    assert result.channels == channels
+
+
+def test_reconstruct_prints_figures_and_leaves_the_input(call, run):
+    before = Path(sound("a.wav")).read_bytes()
+    code, out, _ = call("reconstruct", "a.wav", "--model", run)
+    assert code == 0
+    assert "SI-SDR" in out
+    assert Path("a.wav").read_bytes() == before
+    assert read_audio("a.reconstructed.wav").values.shape == (1, 5000)
+
+
+def test_without_a_model_the_newest_run_is_taken_or_asked_for(call, run, tmp_path):
+    sound("a.wav")
+    code, _, err = call("encode", "a.wav")
+    assert code == 2
+    assert "zoo train recipe=starter" in err
+    (tmp_path / "runs").symlink_to(run.parents[1])
+    code, _, err = call("encode", "a.wav")
+    assert code == 0
+    assert "using runs/starter/" in err
+
+
+def test_weights_with_a_config(call, tiny):
+    from safetensors.torch import save_file
+
+    Path("tiny.json").write_text(json.dumps(tiny))
+    save_file(zoo.from_config(tiny).state_dict(), "weights.safetensors")
+    sound("a.wav")
+    arguments = ("encode", "a.wav", "-m", "weights.safetensors", "-o", "out.safetensors")
+    code, _, err = call(*arguments)
+    assert (code, "holds no config" in err) == (2, True)
+    assert call(*arguments, "--config", "tiny.json")[0] == 0
+
+
+MISTAKES = [
+    (("train", "recipe=ooblek_vae"), "did you mean 'oobleck_vae'"),
+    (("train", "recipe=starter", "data.foldr=x"), "data.foldr: unknown key; did you mean 'folder'"),
+    (("train", "recipe=starter", "data.folder=nowhere"), "nowhere"),
+    (
+        ("train", "recipe=starter", "model.downsampling_ratio=128"),
+        "model.encoder.config.strides: 2x2 = 4 x 16 of the pretransform",
+    ),
+    (("train", "resume=nowhere"), "nowhere: no such run folder"),
+    (("train", "resume=a", "recipe=starter"), "resume= goes without"),
+    (("train",), "what to train?"),
+    (("train", "recipe=starter", "steps"), "'steps' is no override"),
+    (("validate", "nothing"), "unknown model 'nothing'"),
+    (("show", "oobleck"), "did you mean 'oobleck_44k'"),
+    (("encode", "missing.wav"), "missing.wav"),
+    (("encode", "text.wav"), "text.wav"),
+    (("encode", "empty.wav"), "empty.wav"),
+    (("encode", "a.wav", "--model", "oobleck_vae_44k"), "config without weights"),
+    (("encode", "a.wav", "--model", "nowhere.ckpt"), "nowhere.ckpt"),
+    (("encode", "a.wav", "--model", "text.ckpt"), "text.ckpt: not a readable checkpoint"),
+    (("decode", "a.wav"), "a.wav: not a latent file"),
+    (("list", "modls"), "modls"),
+    (("trian",), "trian"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=lambda value: str(value)[:40])
+def test_a_mistake_is_one_message_and_exit_code_2(call, arguments, message):
+    sound("a.wav")
+    sound("empty.wav", samples=0)
+    Path("text.wav").write_text("hello")
+    Path("text.ckpt").write_text("hello")
+    code, out, err = call(*arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err + out
+    assert not Path("runs").exists()
+
+
+def test_a_truncated_checkpoint_is_one_message(call, run, tmp_path):
+    sound("a.wav")
+    cut = tmp_path / "cut.ckpt"
+    cut.write_bytes((run / "checkpoints" / "last.ckpt").read_bytes()[:5000])
+    code, _, err = call("encode", "a.wav", "--model", cut)
+    assert code == 2
+    assert err.strip().splitlines()[-1].startswith(f"zoo: error: {cut}: not a readable checkpoint")
+
+
+def test_an_unknown_device_is_named(call, run):
+    sound("a.wav")
+    code, _, err = call("encode", "a.wav", "--model", run, "--device", "warp")
+    assert (code, "--device warp" in err) == (2, True)
+
+
+def test_list_shows_everything(call):
+    code, out, _ = call("list")
+    assert code == 0
+    for name in (*zoo.list_models(), *zoo.list_recipes()):
+        assert name in out
+    code, out, _ = call("list", "recipes")
+    assert "oobleck_vae " in out
+    assert "oobleck_vae_44k" not in out
+
+
+def test_validate_says_ok_or_lists_all_problems(call, tiny):
+    Path("good.json").write_text(json.dumps(tiny))
+    tiny["model"]["latent_dm"] = tiny["model"].pop("latent_dim")
+    Path("bad.json").write_text(json.dumps(tiny))
+    recipe = zoo.list_recipes()[0]
+    code, out, _ = call("validate", "good.json", "oobleck_vae_44k", recipe)
+    assert (code, out.count(": ok")) == (0, 3)
+    code, out, err = call("validate", "good.json", "bad.json")
+    assert (code, out) == (2, "good.json: ok\n")
+    assert "bad.json: 2 problems" in err
+    assert "model.latent_dm: unknown key; did you mean 'latent_dim'?" in err
+
+
+def test_validate_knows_recipes_by_their_content(call):
+    Path("mine.yaml").write_text("model: minimal_22k\ndata: {segment_samples: 1000}\n")
+    code, _, err = call("validate", "mine.yaml")
+    assert (code, "data.segment_samples" in err) == (2, True)
+
+
+def test_show_counts_what_is_there(call):
+    code, out, _ = call("show", "oobleck_vae_44k")
+    assert code == 0
+    for fact in ("156,112,514", "77,989,888", "2048 samples per latent frame", "21.53 Hz"):
+        assert fact in out
+
+
+def test_version(call):
+    assert call("--version") == (0, f"{zoo.__version__}\n", "")
