@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,15 @@ TINY: dict[str, Any] = {
 def tiny() -> dict[str, Any]:
     """The config of a stereo VAE with a few hundred weights, to be changed at will."""
     return copy.deepcopy(TINY)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of the starter recipe, `…/runs/starter/<time>`."""
+    from tests.shrunk import shrunk
+    from zoo.training.run import train
+
+    return train(shrunk("starter", tmp_path_factory.mktemp("trained"))).folder
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ from zoo.errors import AudioError, CheckpointError, ConfigError, TrainingError, 
 
 if TYPE_CHECKING:
     from zoo.config.library import list_models, list_recipes
+    from zoo.data.files import read_audio, write_audio
     from zoo.inference.codec import Codec
     from zoo.inference.latents import Latents
     from zoo.load import from_checkpoint, from_config
@@ -28,6 +29,8 @@ __all__ = [
     "from_config",
     "list_models",
     "list_recipes",
+    "read_audio",
+    "write_audio",
 ]
 
 _HOME = {
@@ -37,6 +40,8 @@ _HOME = {
     "from_config": "zoo.load",
     "list_models": "zoo.config.library",
     "list_recipes": "zoo.config.library",
+    "read_audio": "zoo.data.files",
+    "write_audio": "zoo.data.files",
 }
 
 

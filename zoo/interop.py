@@ -7,6 +7,7 @@ import io
 import sys
 import types
 import warnings
+from collections.abc import Iterator
 
 from torch import nn
 
@@ -37,7 +38,7 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
     ]
     if problems:
         raise ConfigError(problems)
-    with _quiet():
+    with quiet():
         from stable_audio_tools.models.autoencoders import create_autoencoder_from_config
 
         model = create_autoencoder_from_config(container.to_dict())
@@ -46,7 +47,7 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet() -> Iterator[None]:
     """Upstream prints and warns of itself, and imports samplers that no autoencoder needs."""
     # An empty module is enough: k-diffusion is used by upstream's text-to-audio samplers alone.
     sys.modules.setdefault("k_diffusion", types.ModuleType("k_diffusion"))

@@ -100,5 +100,7 @@ def test_run_folders(tmp_path):
     assert find_checkpoint(folders[0].parent) == folders[0] / "best.ckpt"
     with pytest.raises(CheckpointError, match="no such file or folder"):
         find_checkpoint(tmp_path / "nowhere")
+    assert find_checkpoint(tmp_path) == folders[0] / "best.ckpt"
+    (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match="no checkpoint in this folder"):
-        find_checkpoint(tmp_path)
+        find_checkpoint(tmp_path / "empty")

@@ -10,16 +10,9 @@ import soundfile
 import torch
 
 import zoo
-from tests.training.test_run import shrunk
 from zoo.cli import main as cli
 from zoo.data.files import probe, read_audio
 from zoo.inference.latents import Latents
-from zoo.training.run import train
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    return train(shrunk("starter", tmp_path_factory.mktemp("cli"))).folder
 
 
 @pytest.fixture

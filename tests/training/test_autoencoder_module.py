@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 import zoo
 from tests.oracle import import_upstream
-from tests.training.test_run import SHRUNK, SMALL_DISCRIMINATOR
+from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR
 from zoo.config.resolve import resolve_recipe
 from zoo.training.build import build_discriminator, build_module
 

@@ -15,42 +15,12 @@ import soundfile
 import torch
 
 import zoo
+from tests.shrunk import SHRUNK, shrunk
 from zoo.checkpoints.files import CONFIG_KEY, EMA_KEY, read_checkpoint, read_ckpt
-from zoo.config.resolve import parse_recipe, resolve_recipe
+from zoo.config.resolve import parse_recipe
 from zoo.data.synthesis import synthesise_clip
 from zoo.errors import CheckpointError, TrainingError
 from zoo.training.run import train
-
-SHRUNK = [
-    "model.encoder.config.channels=4",
-    "model.decoder.config.channels=4",
-    "data.workers=0",
-    "data.batch_size=2",
-    "data.segment_samples=8192",
-    "data.synthesis.files=3",
-    "data.synthesis.seconds=1",
-    "data.validation_crops=2",
-    "trainer.accelerator=cpu",
-    "trainer.devices=1",
-    "trainer.max_steps=2",
-    "trainer.val_check_interval=2",
-    "trainer.log_every_n_steps=1",
-    "checkpoints.every_n_steps=2",
-    "logger.type=csv",
-]
-SMALL_DISCRIMINATOR = [
-    "discriminator.config.filters=2",
-    "discriminator.config.n_ffts=[256,64]",
-    "discriminator.config.hop_lengths=[64,16]",
-    "discriminator.config.win_lengths=[256,64]",
-]
-
-
-def shrunk(recipe: str, folder: Path, *more: str):
-    given = [*SHRUNK, f"runs={folder}/runs", f"data.cache={folder}/practice"]
-    if resolve_recipe(recipe).discriminator is not None:
-        given += SMALL_DISCRIMINATOR
-    return resolve_recipe(recipe, overrides=[*given, *more])
 
 
 @pytest.mark.parametrize("recipe", zoo.list_recipes())

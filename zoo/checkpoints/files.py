@@ -79,26 +79,28 @@ def read_ckpt(path: Path) -> dict[str, Any]:
 def find_checkpoint(path: str | Path) -> Path:
     """`path` itself, or in a run folder the best checkpoint, else the last.
 
-    Raises: CheckpointError where there is none.
+    In a folder of runs, the newest one is taken. Raises: CheckpointError where there is none.
     """
     path = Path(path)
     if path.is_file():
         return path
     if not path.exists():
         raise CheckpointError(f"{path}: no such file or folder")
-    best = sorted(path.glob("checkpoints/best*.ckpt"), key=lambda file: file.stat().st_mtime)
-    last = path / "checkpoints" / "last.ckpt"
-    if best:
-        return best[-1]
-    if last.is_file():
-        return last
-    raise CheckpointError(f"{path}: no checkpoint in this folder")
+    run = newest_run(path)
+    if run is None:
+        raise CheckpointError(f"{path}: no checkpoint in this folder")
+    best = run / "checkpoints" / "best.ckpt"
+    return best if best.is_file() else run / "checkpoints" / "last.ckpt"
 
 
 def newest_run(root: str | Path = "runs") -> Path | None:
-    """The run folder below `root` with the newest checkpoint."""
-    files = sorted(Path(root).glob("**/checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
-    return files[-1].parent.parent if files else None
+    """The run folder that `root` is, or the one below it with the newest checkpoint."""
+    files = [
+        *Path(root).glob("**/checkpoints/last.ckpt"),
+        *Path(root).glob("**/checkpoints/best.ckpt"),
+    ]
+    newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
+    return newest and newest.parent.parent
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
