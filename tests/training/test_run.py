@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import soundfile
 import torch
 
 import zoo
-from tests.shrunk import SHRUNK, shrunk
+from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
 from zoo.checkpoints.files import CONFIG_KEY, EMA_KEY, read_checkpoint, read_ckpt
 from zoo.config.resolve import parse_recipe
 from zoo.data.synthesis import synthesise_clip
@@ -173,7 +174,7 @@ def test_an_interrupt_saves_and_says_how_to_resume(tmp_path):
         timeout=120,
         check=True,
     )
-    assert f"{done + 2} steps done" in resumed.stdout
+    assert f"{done + 2} steps done" in resumed.stderr
 
 
 def test_a_folder_with_broken_files_trains(tmp_path):
@@ -193,3 +194,31 @@ def test_recipe_in_the_run_folder_is_the_resolved_one(tmp_path):
     run = train(recipe)
     assert parse_recipe(zoo_yaml(run.folder / "recipe.yaml"), [], "") == recipe
     json.dumps(recipe.to_dict())
+
+
+def test_wandb_without_a_login_logs_offline_and_says_so(tmp_path):
+    run = train(shrunk("starter", tmp_path))
+    assert not (run.folder / "wandb").exists()
+    environment = {key: value for key, value in os.environ.items() if "WANDB" not in key}
+    environment |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
+    command = [sys.executable, "-m", "zoo", "train", "recipe=starter", *SHRUNK, "logger.type=wandb"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("no login at wandb, so it logs offline") == 1
+    folder = next((tmp_path / "runs" / "starter").glob("*/wandb"))
+    assert list(folder.glob("offline-run-*/*.wandb"))
+
+
+def test_two_processes_make_one_run(tmp_path):
+    command = [sys.executable, "-m", "zoo", "train", "recipe=oobleck_vae", *SHRUNK]
+    command += [*SMALL_DISCRIMINATOR, "trainer.devices=2", "trainer.strategy=ddp"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    folders = list((tmp_path / "runs" / "oobleck_vae").iterdir())
+    assert len(folders) == 1
+    assert done.stderr.count("2 steps done") == 1
+    content = read_ckpt(folders[0] / "checkpoints" / "last.ckpt")
+    # Two steps of two crops on two processes.
+    assert content["AudioDataModule"] == {"sample_number": 8}

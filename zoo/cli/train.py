@@ -48,8 +48,6 @@ def train(
         finished = run(recipe)
     if finished.interrupted:
         raise typer.Exit(130)
-    print(f"{finished.steps} steps done: {finished.last_checkpoint}")
-    print(f"use it: zoo encode audio.wav --model {finished.folder}")
 
 
 def _split(arguments: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -23,16 +23,15 @@ def _wandb(recipe: RecipeConfig, folder: Path) -> WandbLogger:
     import wandb
 
     mode = os.environ.get("WANDB_MODE")
-    offline = mode == "offline"
     if mode is None and not wandb.login(prompt=False, verify=False):
-        offline = True
+        mode = "offline"
         say(f"no login at wandb, so it logs offline into {folder / 'wandb'}")
-    logger = WandbLogger(
+    return WandbLogger(
         project=recipe.logger.project,
         name=f"{recipe.name}-{folder.name}",
         save_dir=folder,
-        offline=offline,
+        # wandb has read the environment by now, so Lightning's own `offline` comes too late.
+        mode=mode,
         config=recipe.to_dict(),
         settings=wandb.Settings(silent=True),
     )
-    return logger

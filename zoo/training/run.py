@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 from lightning import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.checkpoints.files import read_ckpt
 from zoo.config.recipe import RecipeConfig
@@ -29,6 +31,7 @@ from zoo.training.loggers import build_loggers
 
 RECIPE_FILE = "recipe.yaml"
 LAST = Path("checkpoints") / "last.ckpt"
+_FOLDER = "ZOO_RUN_FOLDER"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
         TrainingError, AudioError, CheckpointError, ConfigError: before the first step.
     """
     _quieten()
-    folder = resume or new_folder(recipe)
+    folder = resume or _shared_folder(recipe)
     checkpoint = None if resume is None else _checked(folder / LAST, recipe)
     seed_everything(recipe.seed, verbose=False)
     module = build_module(recipe)
@@ -62,9 +65,7 @@ def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
         seed=recipe.seed,
     )
     data.setup()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_recipe(recipe, folder / RECIPE_FILE)
-    say(f"run folder: {folder}")
+    _open(folder, recipe)
     interruption = Interruption()
     trainer = _trainer(recipe, folder, [interruption, *_callbacks(recipe, folder)])
     try:
@@ -75,6 +76,9 @@ def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
     trainer.save_checkpoint(folder / LAST)
     if interruption.interrupted:
         say(f"stopped at step {trainer.global_step}; go on with: zoo train resume={folder}")
+    else:
+        say(f"{trainer.global_step} steps done: {folder / LAST}")
+        say(f"use it: zoo encode audio.wav --model {folder}")
     return Run(folder, trainer.global_step, interruption.interrupted)
 
 
@@ -87,6 +91,22 @@ def new_folder(recipe: RecipeConfig) -> Path:
         count += 1
         folder = folder.with_name(f"{start}_{count}")
     return folder
+
+
+def _shared_folder(recipe: RecipeConfig) -> Path:
+    """A new folder; processes that Lightning starts for more devices get that of the first."""
+    if "LOCAL_RANK" in os.environ and _FOLDER in os.environ:
+        return Path(os.environ[_FOLDER])
+    folder = new_folder(recipe)
+    os.environ[_FOLDER] = str(folder)
+    return folder
+
+
+@rank_zero_only
+def _open(folder: Path, recipe: RecipeConfig) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_recipe(recipe, folder / RECIPE_FILE)
+    say(f"run folder: {folder}")
 
 
 def _checked(path: Path, recipe: RecipeConfig) -> Path:
