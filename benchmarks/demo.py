@@ -28,7 +28,7 @@ from zoo.data.synthesis import synthesise_clip
 from zoo.evaluation.metrics import Metrics, measure
 from zoo.evaluation.plots import spectrogram_figure, write_png
 
-RATE, SECONDS = 22050, 8.0
+RATE, SECONDS = 22050, 24.0
 TRAINED = ("tone", "chord", "pluck", "drum", "noise")
 ABSENT = ("chirp",)
 FOLDER = Path("runs/demo")

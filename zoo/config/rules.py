@@ -30,12 +30,12 @@ def contradictions(container: StandardAutoencoderConfigContainer) -> Iterator[Pr
 
 def _ratios(model: AutoencoderConfig) -> Iterator[Problem]:
     around = model.pretransform.ratio if model.pretransform else 1
-    times = f" x {around} of the pretransform" if around > 1 else ""
+    times = f" (x {around} of the pretransform)" if around > 1 else ""
     for name, part in (("encoder", model.encoder), ("decoder", model.decoder)):
         if part.ratio * around != model.downsampling_ratio:
             yield Problem(
                 f"model.{name}.config.strides",
-                f"{'x'.join(map(str, part.config.strides))} = {part.ratio}{times}, "
+                f"{'x'.join(map(str, part.config.strides))}{times} = {part.ratio * around}, "
                 f"but model.downsampling_ratio is {model.downsampling_ratio}",
             )
 
