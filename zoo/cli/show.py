@@ -67,7 +67,12 @@ def _weights(module: nn.Module) -> int:
 
 def _facts(model: AudioAutoencoder) -> list[str]:
     rate, ratio = model.sample_rate, model.downsampling_ratio
-    facts = [
+    if model.pretransform is not None:
+        kind, frame = type(model.pretransform).__name__, model.pretransform.downsampling_ratio
+        facts = [f"pretransform     {kind}, {frame} samples per frame"]
+    else:
+        facts = []
+    facts += [
         f"weights          {_weights(model):,}",
         f"audio            {model.in_channels} channels at {rate:,} Hz",
         f"ratio            {ratio} samples per latent frame",

@@ -44,5 +44,5 @@ def _check(file: str) -> None:
     )
     if isinstance(data.get("model"), str) or of_recipes & set(data):
         resolve_recipe(file)
-    else:
-        parse_container(data, file)
+    elif not isinstance(parse_container(data, file), StandardAutoencoderConfigContainer):
+        raise ConfigError("diffusion autoencoders can't be built by this version of zoo", file)

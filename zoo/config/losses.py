@@ -46,6 +46,11 @@ class LossesConfig(Config):
     kl: NonNegativeFloat = Field(default=1e-6, description="Weight of a VAE's divergence")
     mmd: NonNegativeFloat = Field(default=100.0, description="Weight of a Wasserstein bottleneck's")
 
+    @property
+    def without_reconstruction(self) -> bool:
+        """Whether no loss compares the output with the input."""
+        return not (self.stft.weight or self.l1 or self.l2 or self.normalised_l2)
+
 
 class EncodecDiscriminatorParameters(Config):
     """The multi-scale STFT discriminator of EnCodec."""

@@ -12,8 +12,11 @@ from zoo.config.model import StandardAutoencoderConfigContainer
 from zoo.config.problems import validate
 from zoo.config.recipe import RecipeConfig, contradictions
 from zoo.errors import ConfigError, Problem
+from zoo.writing import write_whole
 
+RECIPE_FILE = "recipe.yaml"
 _DEFAULT_RECIPE = "oobleck"
+_CHANGEABLE = ("trainer.", "data.workers", "data.folder", "logger.", "checkpoints.", "examples.")
 
 
 def resolve_recipe(
@@ -39,6 +42,25 @@ def resolve_recipe(
         data = {key: value for key, value in data.items() if key not in fields}
         data["model"] = model
     return parse_recipe(_with_model(data), overrides, name)
+
+
+def resume_recipe(folder: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
+    """The recipe of a run folder, with `overrides` of what a run may change on its way.
+
+    Raises:
+        ConfigError: for a folder without recipe, or overrides of what its checkpoint fixes.
+    """
+    if not folder.is_dir():
+        raise ConfigError("no such run folder", str(folder))
+    fixed = [
+        override
+        for override in overrides
+        if not override.startswith(_CHANGEABLE) and "=" in override
+    ]
+    if fixed:
+        message = f"fixed by the run's checkpoint; resume can change {', '.join(_CHANGEABLE)}"
+        raise ConfigError([Problem(key.split("=")[0], message) for key in fixed], str(folder))
+    return parse_recipe(read_mapping(folder / RECIPE_FILE), overrides, str(folder))
 
 
 def _with_model(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,6 +91,7 @@ def parse_recipe(data: Mapping[str, Any], overrides: Sequence[str], source: str)
 def _merged(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     for override in overrides:
         if "=" not in override or override.startswith("="):
@@ -79,7 +102,7 @@ def _merged(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> d
         base = OmegaConf.create(_without_other_types(data, named))
         merged = OmegaConf.merge(base, changes)
         return cast(dict[str, Any], OmegaConf.to_container(merged, resolve=True))
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(str(error).splitlines()[0], source) from None
 
 
@@ -98,15 +121,20 @@ def _marked(error: ConfigError, given: Sequence[str]) -> ConfigError:
     """Says which problems come from the command line."""
     problems = [
         Problem(problem.path, f"{problem.message} (from the command line)")
-        if any(problem.path == key or problem.path.startswith(f"{key}.") for key in given)
+        if any(_related(problem.path, key) for key in given)
         else problem
         for problem in error.problems
     ]
     return ConfigError(problems, error.source)
 
 
+def _related(one: str, other: str) -> bool:
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
 def write_recipe(recipe: RecipeConfig, path: Path) -> None:
     """Writes a recipe as YAML, every default written out."""
     import yaml
 
-    path.write_text(yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
+    write_whole(path, text.encode())

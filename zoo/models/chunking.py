@@ -27,6 +27,8 @@ def in_chunks(
         chunk: units in one window, at least 1.
         context: units that a window's first and last output see beyond its edges.
     """
+    if chunk < 1:
+        raise ValueError(f"chunk_size is {chunk}, but must be at least 1")
     units = x.shape[-1] // step_in
     pieces: list[Tensor] = []
     for start in range(0, units, chunk):
