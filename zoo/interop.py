@@ -36,7 +36,7 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
             ("encoder", container.model.encoder),
             ("decoder", container.model.decoder),
         )
-        if part.config.antialias_activation == "all"
+        if getattr(part.config, "antialias_activation", False) == "all"
     ]
     if problems:
         raise ConfigError(problems)

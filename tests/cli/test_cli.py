@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import soundfile
 import torch
 
 import zoo
-from tests.examples import DIFFUSION
+from tests.examples import DIFFUSION, random_seanet
 from zoo.cli import main as cli
 from zoo.data.files import probe, read_audio
 from zoo.inference.latents import Latents
@@ -199,6 +200,23 @@ def test_show_counts_what_is_there(call):
     assert code == 0
     for fact in ("156,112,514", "77,989,888", "2048 samples per latent frame", "21.53 Hz"):
         assert fact in out
+
+
+def test_show_knows_every_kind_of_network(call):
+    config = random_seanet(random.Random(0), finite=True)
+    Path("short.json").write_text(json.dumps(config))
+    for part in ("encoder", "decoder"):
+        config["model"][part]["config"]["lstm"] = 1
+    Path("long.json").write_text(json.dumps(config))
+    for name, facts in {
+        "dac_vae_44k": ("90,491,200", "44,101,730", "2048 > 64", "DecoderBlock", "x8", "/4"),
+        "short.json": ("PaddedConv1d", "CutConvTranspose1d", "for each frame"),
+        "long.json": ("ResidualLSTM", "no finite span: an LSTM"),
+    }.items():
+        code, out, _ = call("show", name)
+        assert code == 0
+        for fact in facts:
+            assert fact in out
 
 
 def test_version(call):
