@@ -41,7 +41,7 @@ def _ratios(model: AutoencoderConfig) -> Iterator[Problem]:
 
 
 def _latents(model: AutoencoderConfig) -> Iterator[Problem]:
-    given, wanted = model.encoder.output_channels, _encoder_channels(model)
+    given, wanted = model.encoder.output_channels, encoder_channels(model)
     if given != wanted:
         why = _why(model.bottleneck, wanted != model.latent_dim)
         yield Problem(
@@ -57,7 +57,8 @@ def _latents(model: AutoencoderConfig) -> Iterator[Problem]:
         )
 
 
-def _encoder_channels(model: AutoencoderConfig) -> int:
+def encoder_channels(model: AutoencoderConfig) -> int:
+    """Channels that the encoder of `model` must give."""
     if model.bottleneck is None:
         return model.latent_dim
     return model.bottleneck.encoder_channels(model.latent_dim)
