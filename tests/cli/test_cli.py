@@ -11,8 +11,9 @@ import soundfile
 import torch
 
 import zoo
-from tests.examples import DIFFUSION, random_seanet
+from tests.examples import DIFFUSION, STANDARD, random_seanet
 from zoo.cli import main as cli
+from zoo.config import library
 from zoo.data.files import probe, read_audio
 from zoo.inference.latents import Latents
 
@@ -221,3 +222,58 @@ def test_show_knows_every_kind_of_network(call):
 
 def test_version(call):
     assert call("--version") == (0, f"{zoo.__version__}\n", "")
+
+
+def test_fix_writes_a_config_that_builds(call):
+    Path("standard.json").write_text(json.dumps(STANDARD))
+    code, out, _ = call("validate", "--fix", "standard.json", "-o", "fixed.json")
+    assert code == 0
+    assert "model.downsampling_ratio: 2048 -> 512" in out
+    assert "twice model.latent_dim" in out
+    assert call("validate", "fixed.json")[0] == 0
+    assert json.loads(Path("standard.json").read_text()) == STANDARD
+
+
+def test_what_can_not_be_fixed_is_listed_and_nothing_is_written(call, tiny):
+    tiny["model"]["decoder"]["config"]["latent_dim"] = 7
+    Path("bad.json").write_text(json.dumps(tiny))
+    code, _, err = call("validate", "--fix", "bad.json")
+    assert (code, "model.decoder.config.latent_dim" in err) == (2, True)
+    assert [path.name for path in Path().glob("*.json")] == ["bad.json"]
+
+
+def test_validate_takes_folders_and_prints_json(call, tiny):
+    Path("deep").mkdir()
+    Path("deep/good.json").write_text(json.dumps(tiny))
+    del tiny["sample_rate"]
+    Path("deep/bad.json").write_text(json.dumps(tiny))
+    code, out, _ = call("validate", "deep", "--json")
+    assert code == 2
+    results = {result["file"]: result for result in json.loads(out)}
+    assert results["deep/good.json"]["ok"]
+    assert results["deep/bad.json"]["problems"] == [
+        {"path": "sample_rate", "message": "required, but missing"}
+    ]
+
+
+def test_diff_shows_what_differs(call):
+    code, out, _ = call("diff", "oobleck_44k", "oobleck_vae_44k")
+    assert code == 0
+    assert "model.downsampling_ratio" in out
+    assert "model.io_channels" not in out
+    assert call("diff", "oobleck_44k", "oobleck_44k")[1] == "no difference\n"
+
+
+@pytest.mark.parametrize("document", ["model", "recipe"])
+def test_schema_accepts_what_is_shipped(call, document):
+    import jsonschema
+    import yaml
+
+    code, out, _ = call("schema", document)
+    assert code == 0
+    schema = json.loads(out)
+    kind = "configs" if document == "model" else "recipes"
+    files = list(library.folder(kind).iterdir())
+    assert len(files) >= 3
+    for file in files:
+        jsonschema.validate(yaml.safe_load(file.read_text()), schema)

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 def show(
     name: Annotated[str, typer.Argument(help="Name of `zoo list models`, or a config file")],
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Clips in a training step")] = 1,
+    segment: Annotated[
+        int, typer.Option("--segment", min=1, help="Samples of a training clip")
+    ] = 65536,
 ) -> None:
-    """Show a network as a table: layers, weights, ratio, latent rate, receptive field."""
+    """Show a network as a table: layers, weights, rates, receptive field, cost."""
     from zoo.config.load import load_config
 
     config = load_config(name)
@@ -33,7 +37,7 @@ def show(
     for part in ("encoder", "decoder"):
         _add_layers(table, part, getattr(model, part))
     console.print(table)
-    for line in _facts(model):
+    for line in (*_facts(model), *_costs(model, batch, segment)):
         console.print(line)
 
 
@@ -103,3 +107,24 @@ def _facts(model: AudioAutoencoder) -> list[str]:
             f"{side} sees     {before} + 1 + {after} frames ({seconds:.2f} s) for each frame"
         )
     return facts
+
+
+def _costs(model: AudioAutoencoder, batch: int, segment: int) -> list[str]:
+    import math
+
+    from zoo.evaluation.cost import cost, training_bytes
+
+    given, frame_rate = cost(model), model.sample_rate / model.downsampling_ratio
+    lines = [
+        f"encoding         {given.encode_gflop:.2f} GFLOP per second of audio",
+        f"decoding         {given.decode_gflop:.2f} GFLOP per second of audio",
+    ]
+    if model.is_discrete:
+        bits = model.bottleneck.num_quantizers * math.log2(model.bottleneck.codebook_size)  # type: ignore[union-attr]
+        lines.append(f"bit rate         {bits * frame_rate / 1000:.2f} kbit/s")
+    memory = training_bytes(model, batch, segment) / 2**30
+    lines.append(
+        f"training         about {memory:.2f} GiB for the autoencoder in float32, "
+        f"batch {batch} x {segment} samples, with Adam"
+    )
+    return lines
