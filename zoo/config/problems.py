@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -39,7 +40,11 @@ def _problem(annotation: Any, data: Any, details: ErrorDetails) -> Problem:
         return Problem(path, "required, but missing")
     if kind == "union_tag_not_found":
         allowed = _tags_at(annotation, location)
-        return Problem(_join(path, "type"), f"required, but missing; allowed: {', '.join(allowed)}")
+        meant = get_close_matches("type", [str(key) for key in details["input"]], n=1)
+        hint = f" (is '{meant[0]}' meant to be it?)" if meant else ""
+        return Problem(
+            _join(path, "type"), f"required, but missing{hint}; allowed: {', '.join(allowed)}"
+        )
     if kind == "union_tag_invalid":
         allowed = _tags_at(annotation, location)
         return Problem(_join(path, "type"), _unknown(context["tag"], allowed))

@@ -1,0 +1,101 @@
+"""Sound configs with one thing wrong: what a typing error or a careless edit makes of a file."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+import zoo
+from tests import examples
+from zoo.config.load import load_config
+from zoo.errors import ConfigError
+from zoo.factory import create_model_from_config
+
+SOUND: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
+    examples.random_oobleck,
+    examples.random_dac,
+    examples.random_seanet,
+)
+_LARGEST = 5_000_000
+_WRONG: tuple[Any, ...] = (None, True, "4", "x", 2.5, -1, 0, [], [0], {}, {"a": 1}, float("nan"))
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A config, the key that was touched (by the name that is there now), and how."""
+
+    config: dict[str, Any]
+    key: str
+    kind: str
+
+
+def mutate(rng: random.Random) -> Mutation:
+    """One sound config of any type with one key dropped, renamed, mistyped or contradicting."""
+    config = copy.deepcopy(rng.choice(SOUND)(rng))
+    holder, key = rng.choice(_keys(config))
+    kind = rng.choice(("dropped", "renamed", "mistyped", "contradicting"))
+    match kind:
+        case "dropped":
+            del holder[key]
+        case "renamed":
+            value = holder.pop(key)
+            cut = rng.randrange(len(key))
+            key = key[:cut] + rng.choice("xyz_") + key[cut:]
+            holder[key] = value
+        case "mistyped":
+            holder[key] = copy.deepcopy(rng.choice(_WRONG))
+        case "contradicting":
+            holder[key] = _other(rng, holder[key])
+    return Mutation(config, key, kind)
+
+
+def _keys(config: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    found: list[tuple[dict[str, Any], str]] = []
+    for key, value in config.items():
+        found.append((config, key))
+        if isinstance(value, dict):
+            found += _keys(value)
+    return found
+
+
+def _other(rng: random.Random, value: Any) -> Any:
+    """A value of the same type."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return max(1, value + rng.choice((-2, -1, 1, 2, value)))
+        case list():
+            return [*value, 2] if rng.random() < 0.5 else value[:-1]
+        case _:
+            return value
+
+
+def outcome(mutation: Mutation) -> str:
+    """`"accepted"` or `"refused"`; raises AssertionError for anything else."""
+    before = copy.deepcopy(mutation.config)
+    config, refusal = None, ""
+    try:
+        config = load_config(mutation.config)
+    except ConfigError as error:
+        refusal = str(error)
+    if config is None:
+        assert mutation.key in refusal, f"{mutation.kind} {mutation.key}: {refusal}"
+        return "refused"
+    assert repr(mutation.config) == repr(before), "the config was changed"
+    with torch.device("meta"):
+        size = sum(weight.numel() for weight in create_model_from_config(config).parameters())
+    if size < _LARGEST:
+        model = zoo.from_config(config)
+        audio = torch.randn(1, model.in_channels, 3 * model.downsampling_ratio)
+        with torch.no_grad():
+            latents = model.encode(audio)
+            assert latents.shape == (1, model.latent_dim, 3)
+            decoded = model.decode(latents)
+        assert decoded.shape == (1, model.out_channels, audio.shape[-1])
+    return "accepted"
