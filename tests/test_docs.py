@@ -16,7 +16,17 @@ from zoo.config.resolve import resolve_recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = {"train", "encode", "decode", "reconstruct", "validate", "list", "show"}
+COMMANDS = {
+    "train",
+    "encode",
+    "decode",
+    "reconstruct",
+    "validate",
+    "list",
+    "show",
+    "diff",
+    "schema",
+}
 
 
 def blocks(page: Path, language: str) -> list[str]:
