@@ -104,15 +104,18 @@ def draw(path: Path) -> Path:
 def report(
     before: dict[str, Metrics], after: dict[str, Metrics], seconds: float, run: Path, picture: Path
 ) -> None:
-    table = Table("", "SI-SDR before (dB)", "after", "mel distance before", "after", box=None)
+    table = Table(
+        "", "SI-SDR before (dB)", "SI-SDR after", "mel distance before", "mel after", box=None
+    )
     for name in before:
         old, new = before[name], after[name]
         table.add_row(
             name, f"{old.si_sdr_db:.1f}", f"{new.si_sdr_db:.1f}", f"{old.mel:.2f}", f"{new.mel:.2f}"
         )
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print()
     console.print(table)
+    console.print("SI-SDR: higher is better, 0 dB is as much error as sound; mel: lower is better")
     console.print(f"training took {seconds:.0f} s, start included; the run is in {run}")
     console.print(f"listen: {FOLDER}/unseen_file.wav, {FOLDER}/unseen_file.decoded.wav")
     console.print(f"look:   {picture}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 import torch
 from torch import nn
@@ -17,9 +17,30 @@ from zoo.config.model import StandardAutoencoderConfigContainer
 from zoo.errors import ConfigError
 from zoo.factory import create_model_from_config
 from zoo.interop import build_upstream
+from zoo.models.autoencoder import AudioAutoencoder
 
 Engine = Literal["zoo", "stable-audio-tools"]
 ModelT = TypeVar("ModelT", bound=nn.Module)
+
+
+@overload
+def from_config(
+    config: str | Path | Mapping[str, Any] | Config,
+    *,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+    engine: Literal["zoo"] = "zoo",
+) -> AudioAutoencoder: ...
+
+
+@overload
+def from_config(
+    config: str | Path | Mapping[str, Any] | Config,
+    *,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+    engine: Engine,
+) -> Any: ...
 
 
 def from_config(
@@ -55,6 +76,21 @@ def from_config(
     if checkpoint is not None:
         load_weights(model, read_checkpoint(checkpoint).weights, str(checkpoint))
     return placed(model, device)
+
+
+@overload
+def from_checkpoint(
+    path: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    engine: Literal["zoo"] = "zoo",
+) -> AudioAutoencoder: ...
+
+
+@overload
+def from_checkpoint(
+    path: str | Path, *, device: str | torch.device | None = None, engine: Engine
+) -> Any: ...
 
 
 def from_checkpoint(

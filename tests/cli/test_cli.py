@@ -101,6 +101,9 @@ MISTAKES = [
     (("train", "resume=nowhere"), "nowhere: no such run folder"),
     (("train", "resume=a", "recipe=starter"), "resume= goes without"),
     (("train",), "what to train?"),
+    (("train", "startr"), "did you mean 'recipe=starter'"),
+    (("train", "recip=oobleck"), "did you mean 'recipe'"),
+    (("train", "recipe=starter", "data.folder="), "'data.folder=' has no value"),
     (("train", "recipe=starter", "steps"), "'steps' is no override"),
     (("validate", "nothing"), "unknown model 'nothing'"),
     (("show", "oobleck"), "did you mean 'oobleck_44k'"),
@@ -165,6 +168,7 @@ def test_an_unknown_device_is_named(call, run):
     sound("a.wav")
     code, _, err = call("encode", "a.wav", "--model", run, "--device", "warp")
     assert (code, "--device warp" in err) == (2, True)
+    assert "using" not in err
 
 
 def test_list_shows_everything(call):

@@ -150,6 +150,13 @@ def test_upstreams_model_encodes_too(tmp_path):
     assert codec.reconstruct(read_audio(path)).shape == (1, 777)
 
 
+def test_a_path_is_read(codec, tmp_path):
+    path = tmp_path / "a.wav"
+    write_audio(path, torch.rand(1, 300) - 0.5, 8000)
+    assert torch.equal(codec.encode(path).values, codec.encode(read_audio(path)).values)
+    assert "tensor" not in repr(codec.encode(path))
+
+
 def test_arrays_and_half_precision(codec):
     audio = torch.rand(2, 400) - 0.5
     assert torch.equal(codec.encode(audio.numpy()).values, codec.encode(audio).values)

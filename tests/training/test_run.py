@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from zoo.config.resolve import parse_recipe, resolve_recipe, resume_recipe
 from zoo.data.synthesis import synthesise_clip
 from zoo.errors import CheckpointError, ConfigError, TrainingError
 from zoo.training.build import build_module
+from zoo.training.checkpoint_io import WholeCheckpoints
 from zoo.training.run import LAST, train
 
 
@@ -326,3 +328,32 @@ def test_two_processes_make_one_run(tmp_path):
     content = read_ckpt(folders[0] / "checkpoints" / "last.ckpt")
     # Two steps of two crops on two processes.
     assert content["AudioDataModule"] == {"sample_number": 8}
+
+
+def test_a_reader_that_goes_away_does_not_keep_a_run_from_saving(tmp_path):
+    process = start(tmp_path, "starter")
+    wait_for(process, "step 3/")
+    assert process.stderr is not None
+    # As in `zoo train … 2>&1 | tee log`, where Ctrl-C ends the reader first.
+    process.stderr.close()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    folder = next((tmp_path / "runs" / "starter").iterdir())
+    assert read_ckpt(folder / LAST)["global_step"] >= 3
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch):
+    target = tmp_path / "last.ckpt"
+    writer = WholeCheckpoints()
+    writer.save_checkpoint({"step": torch.tensor(1)}, target)
+
+    def full(*args, **kwargs):
+        args[1].write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: cannot be written: No space left"):
+        writer.save_checkpoint({"step": torch.tensor(2)}, target)
+    monkeypatch.undo()
+    assert read_ckpt(target)["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -47,6 +48,8 @@ def _root(version: bool = typer.Option(False, "--version", help="Show the versio
 
 def main() -> None:
     """Runs the command line; a user's error is one message and exit code 2."""
+    # Ctrl-C ends a command at once; Python's handler would raise in the middle of an import.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         app()
     except ZooError as error:
@@ -55,7 +58,10 @@ def main() -> None:
         # A full disk, a missing right: the file and the reason are all that helps.
         if error.strerror is None:
             raise
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+        name = error.filename2 or error.filename
+        _fail(f"{name}: {error.strerror}" if name else error.strerror)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _fail(message: str) -> None:

@@ -18,7 +18,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Checkpoint, run folder or weight file. Default: the newest run under runs/.",
+        help="Checkpoint, weight file, or run folder (its best checkpoint). "
+        "Default: the newest run under runs/.",
     ),
 ]
 ConfigOption = Annotated[
@@ -48,11 +49,13 @@ def open_codec(model: str | None, config: str | None, device: str) -> Codec:
             f"'{model}' is a config without weights; train it (`zoo train model={model}`) "
             f"or give its weights: --model weights.safetensors --config {model}"
         )
-    path = find_checkpoint(model)
-    print(f"zoo: using {path}", file=sys.stderr)
+    path, device = find_checkpoint(model), known_device(device)
     if config is not None:
-        return Codec(from_config(config, checkpoint=path), device=known_device(device))
-    return Codec(from_checkpoint(path), device=known_device(device))
+        codec = Codec(from_config(config, checkpoint=path), device=device)
+    else:
+        codec = Codec(from_checkpoint(path), device=device)
+    print(f"zoo: using {path}", file=sys.stderr)
+    return codec
 
 
 def known_device(device: str) -> str:

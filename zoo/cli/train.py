@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, did_you_mean
 
 _CHOICES = ("recipe", "model", "resume")
 
@@ -40,7 +40,10 @@ def train(
 
         finished = run(recipe, resume=folder)
     elif not chosen:
-        raise ConfigError("what to train? zoo train recipe=NAME (`zoo list recipes` shows all)")
+        raise ConfigError(
+            f"what to train? zoo train recipe=NAME{_meant(overrides)} "
+            "(`zoo list recipes` shows all)"
+        )
     else:
         recipe = resolve_recipe(chosen.get("recipe"), chosen.get("model"), overrides)
         from zoo.training.run import train as run
@@ -64,4 +67,23 @@ def _split(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def _run_folder(path: Path) -> Path:
     """The run folder that `path`, or a checkpoint in it, belongs to."""
-    return path.parents[1] if path.suffix == ".ckpt" and path.parent.name == "checkpoints" else path
+    from zoo.checkpoints.files import newest_run
+
+    if path.suffix == ".ckpt" and path.parent.name == "checkpoints":
+        return path.parents[1]
+    if path.is_dir() and not (path / "recipe.yaml").is_file():
+        return newest_run(path) or path
+    return path
+
+
+def _meant(arguments: list[str]) -> str:
+    """A guess at what was meant by arguments that name no recipe."""
+    from zoo.config.library import list_recipes
+
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if not value and (hint := did_you_mean(key, list_recipes())):
+            return hint.replace("mean '", "mean 'recipe=")
+        if value and "." not in key and (hint := did_you_mean(key, _CHOICES)):
+            return f"; '{key}'{hint.lstrip(';')}"
+    return ""

@@ -39,6 +39,8 @@ def load_config(source: str | Path | Mapping[str, Any] | Config) -> ModelContain
         return parse_container(read_mapping(path), str(source))
     if isinstance(source, Config):
         source = source.to_dict()
+    if not isinstance(source, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"a config is a name, a path or a dict, not {type(source).__name__}")
     return parse_container(source)
 
 

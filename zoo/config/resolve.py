@@ -58,7 +58,8 @@ def resume_recipe(folder: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
         if not override.startswith(_CHANGEABLE) and "=" in override
     ]
     if fixed:
-        message = f"fixed by the run's checkpoint; resume can change {', '.join(_CHANGEABLE)}"
+        can = ", ".join(f"{key}*" if key.endswith(".") else key for key in _CHANGEABLE)
+        message = f"fixed by the run's checkpoint; resume can change {can}"
         raise ConfigError([Problem(key.split("=")[0], message) for key in fixed], str(folder))
     return parse_recipe(read_mapping(folder / RECIPE_FILE), overrides, str(folder))
 
@@ -94,6 +95,8 @@ def _merged(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> d
     from yaml import YAMLError
 
     for override in overrides:
+        if override.endswith("="):
+            raise ConfigError(f"'{override}' has no value; write {override}null for none")
         if "=" not in override or override.startswith("="):
             raise ConfigError(f"'{override}' is no override; write key=value, trainer.max_steps=4")
     try:

@@ -40,8 +40,8 @@ class TrainerConfig(Config):
     num_nodes: PositiveInt = Field(default=1, description="Machines")
     strategy: str = Field(default="auto", description="ddp, fsdp, …")
     precision: Precision = Field(default="32-true", description="Of weights and arithmetic")
-    gradient_clip_val: NonNegativeFloat = Field(
-        default=0.0, description="Largest norm of the gradient of each network; 0: no limit"
+    gradient_clip_val: NonNegativeFloat | None = Field(
+        default=None, description="Largest norm of the gradient of each network; null or 0: none"
     )
     val_check_interval: PositiveInt = Field(default=1000, description="Steps between validations")
     limit_val_batches: NonNegativeInt | None = Field(default=None, description="At most so many")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _DEFAULT_SUBTYPE = {".wav": "FLOAT", ".flac": "PCM_24"}
 _PREROLL_SAMPLES = 8192
 _OGG_LAST_PAGE_SECONDS = 2
 _LONGEST = 2**60
+_STDERR = threading.Lock()
 _WAV_LIMIT_BYTES = 2**32 - 2**16
 
 
@@ -189,9 +191,24 @@ def _read(sound: soundfile.SoundFile, start: int, count: int, length: int) -> np
     elif sound.subtype.startswith("MPEG"):
         seek_to = start - _PREROLL_SAMPLES
     seek_to = max(0, seek_to)
-    sound.seek(seek_to)
     dropped = start - seek_to
-    return sound.read(dropped + count, dtype="float32", always_2d=True)[dropped:]
+    with _quiet_decoder() if sound.subtype.startswith("MPEG") else nullcontext():
+        sound.seek(seek_to)
+        return sound.read(dropped + count, dtype="float32", always_2d=True)[dropped:]
+
+
+@contextmanager
+def _quiet_decoder() -> Iterator[None]:
+    """mpg123 complains on the process's stderr of frames that a seek cuts: they are dropped."""
+    with _STDERR:
+        kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nothing)
 
 
 def _check_written(path: Path, samples: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 
@@ -13,9 +14,15 @@ _NAMES = 5
 @rank_zero_only
 def say(message: str) -> None:
     """Writes one line to standard error, on rank zero only."""
-    # One write: lines of several processes must not mix.
-    sys.stderr.write(f"zoo: {message}\n")
-    sys.stderr.flush()
+    tell(f"zoo: {message}")
+
+
+def tell(line: str) -> None:
+    """Writes `line` to standard error; that nobody reads it any more must not end a run."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError):
+        # One write: lines of several processes must not mix.
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def listed(names: Sequence[str]) -> str:

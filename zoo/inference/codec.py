@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from zoo.checkpoints.fingerprint import fingerprint
-from zoo.data.files import Audio
+from zoo.data.files import Audio, read_audio
 from zoo.data.resample import fit_channels, resample
 from zoo.errors import AudioError, CheckpointError
 from zoo.inference.latents import Latents
@@ -41,17 +42,19 @@ class Codec:
         return next(self.model.parameters()).dtype
 
     @torch.inference_mode()
-    def encode(self, audio: Tensor | Audio, sample_rate: int | None = None) -> Latents:
+    def encode(self, audio: Tensor | Audio | str | Path, sample_rate: int | None = None) -> Latents:
         """One clip to latents.
 
         Args:
             audio: (channels, samples) or (samples), a tensor or array of decimals, at least one
-                sample; or what `zoo.read_audio` gives.
+                sample; or what `zoo.read_audio` gives, or the path of a file.
             sample_rate: in Hz; by default that of `audio`, or of the model for a tensor.
 
         Raises:
             AudioError: for empty audio, NaN or infinite samples.
         """
+        if isinstance(audio, str | Path):
+            audio = read_audio(audio)
         if isinstance(audio, Audio):
             audio, sample_rate = audio.values, audio.sample_rate
         rate = self.model.sample_rate if sample_rate is None else sample_rate
@@ -84,7 +87,9 @@ class Codec:
         audio = _trimmed(audio, latents.samples)
         return fit_channels(audio, latents.channels).cpu()
 
-    def reconstruct(self, audio: Tensor | Audio, sample_rate: int | None = None) -> Tensor:
+    def reconstruct(
+        self, audio: Tensor | Audio | str | Path, sample_rate: int | None = None
+    ) -> Tensor:
         """Encodes and decodes one clip: (channels, samples), as long as it was."""
         return self.decode(self.encode(audio, sample_rate))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -29,7 +29,7 @@ class Latents:
         fingerprint: which weights made them; see `zoo.checkpoints.fingerprint`.
     """
 
-    values: Tensor
+    values: Tensor = field(repr=False)
     sample_rate: int
     samples: int
     channels: int

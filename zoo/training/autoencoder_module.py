@@ -133,7 +133,7 @@ class AutoencoderModule(LightningModule):
 
     def _clip(self, network: nn.Module, optimizer: Optimizer) -> None:
         limit = self.recipe.trainer.gradient_clip_val
-        if limit > 0:
+        if limit:
             scaler = getattr(self.trainer.precision_plugin, "scaler", None)
             if scaler is not None:
                 scaler.unscale_(optimizer)

@@ -26,7 +26,7 @@ def _wandb(recipe: RecipeConfig, folder: Path) -> WandbLogger:
     if mode is None and not wandb.login(prompt=False, verify=False):
         mode = "offline"
         say(f"no login at wandb, so it logs offline into {folder / 'wandb'}")
-    return WandbLogger(
+    logger = WandbLogger(
         project=recipe.logger.project,
         name=f"{recipe.name}-{folder.name}",
         save_dir=folder,
@@ -35,3 +35,6 @@ def _wandb(recipe: RecipeConfig, folder: Path) -> WandbLogger:
         config=recipe.to_dict(),
         settings=wandb.Settings(silent=True),
     )
+    # wandb warns of this argument, which Lightning always gives.
+    logger._wandb_init.pop("anonymous", None)
+    return logger

@@ -9,6 +9,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ from zoo.training.callbacks.interruption import Interruption, InterruptionError
 from zoo.training.callbacks.progress import TrainingProgress
 from zoo.training.callbacks.sample_counter import SampleCounter
 from zoo.training.callbacks.seeded_steps import SeededSteps
+from zoo.training.checkpoint_io import WholeCheckpoints
 from zoo.training.loggers import build_loggers
 
 LAST = Path("checkpoints") / "last.ckpt"
@@ -85,10 +87,11 @@ def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
     finally:
         os.environ.pop(_FOLDER, None)
     if interrupted:
-        say(f"stopped at step {trainer.global_step}; go on with: zoo train resume={folder}")
+        resume_it = f"zoo train resume={quote(str(folder))}"
+        say(f"stopped at step {trainer.global_step}; go on with: {resume_it}")
     else:
         say(f"{trainer.global_step} steps done: {folder / LAST}")
-        say(f"use it: zoo encode audio.wav --model {folder}")
+        say(f"use it: zoo encode audio.wav --model {quote(str(folder))}")
     return Run(folder, trainer.global_step, interrupted)
 
 
@@ -164,6 +167,7 @@ def _lightning_trainer(
         benchmark=config.benchmark,
         detect_anomaly=config.detect_anomaly,
         profiler=config.profiler,
+        plugins=WholeCheckpoints(),
         logger=False,
         callbacks=[*_callbacks(recipe, folder), Interruption(folder / LAST)],
         default_root_dir=folder,

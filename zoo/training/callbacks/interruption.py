@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class Interruption(Callback):
         checkpoint: the file that is written.
     """
 
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
@@ -33,7 +34,12 @@ class Interruption(Callback):
         self._before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        process = os.getpid()
+
         def stop(number: int, frame: Any) -> None:
+            if os.getpid() != process:
+                # A loader process: it ends with the one that it serves.
+                return
             self._asked = True
             self._restore()
             say("stopping after this step; once more stops at once, without saving")

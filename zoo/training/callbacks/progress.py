@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import time
 from typing import Any
 
@@ -11,6 +11,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
+
+from zoo.data.messages import tell
 
 _SMOOTHING = 0.9
 
@@ -68,11 +70,7 @@ class TrainingProgress(ProgressBar):
         if self._bar is not None:
             self._bar.update(self._task, completed=trainer.global_step, facts=self._facts(trainer))
         elif trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            print(
-                f"step {trainer.global_step}/{trainer.max_steps} {self._facts(trainer)}",
-                file=sys.stderr,
-                flush=True,
-            )
+            tell(f"step {trainer.global_step}/{trainer.max_steps} {self._facts(trainer)}")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Validation is not training time.
@@ -84,7 +82,8 @@ class TrainingProgress(ProgressBar):
         }
         if self._enabled and metrics and not trainer.sanity_checking:
             facts = " ".join(f"{name}={value:.3f}" for name, value in metrics.items())
-            self.console.print(f"step {trainer.global_step} {facts}", highlight=False)
+            with contextlib.suppress(OSError):
+                self.console.print(f"step {trainer.global_step} {facts}", highlight=False)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self._bar is not None:
@@ -97,4 +96,4 @@ class TrainingProgress(ProgressBar):
             for name, value in trainer.progress_bar_metrics.items()
             if name.startswith("train/")
         )
-        return f"{losses} {self._pace:.1f} s audio/s"
+        return f"{losses} {self._pace:.1f}x realtime"
