@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -83,6 +84,73 @@ def random_oobleck(rng: random.Random, strides: tuple[int, ...] = (2, 4, 6)) -> 
         },
         "latent_dim": latent_dim,
         "downsampling_ratio": ratio,
+        "io_channels": io_channels,
+    }
+    if bottleneck is not None:
+        model["bottleneck"] = {"type": bottleneck}
+    return {"model_type": "autoencoder", "sample_rate": 22050, "model": model}
+
+
+def random_taae(rng: random.Random, strides: tuple[int, ...] = (1, 2, 3, 4)) -> dict[str, Any]:
+    """A sound config of a small transformer autoencoder with strides out of `strides`."""
+    blocks = rng.randint(1, 3)
+    chosen = [rng.choice(strides) for _ in range(blocks)]
+    bottleneck = rng.choice((None, "vae", "tanh"))
+    io_channels, latent_dim = rng.choice((1, 2)), rng.randint(1, 5)
+    shared = {
+        "channels": rng.randint(1, 9),
+        "c_mults": [rng.randint(1, 3) for _ in range(blocks)],
+        "strides": chosen,
+        "transformer_depths": [rng.randint(0, 2) for _ in range(blocks)],
+        "use_snake": rng.random() < 0.5,
+        "sliding_window": rng.choice((None, [rng.randint(0, 9), rng.randint(0, 9)], [-1, 3])),
+        "checkpointing": rng.random() < 0.3,
+        "conformer": rng.random() < 0.3,
+        "layer_scale": rng.random() < 0.7,
+        "use_dilated_conv": rng.random() < 0.3,
+    }
+    encoder = {**shared, "in_channels": io_channels}
+    encoder["latent_dim"] = latent_dim * (2 if bottleneck == "vae" else 1)
+    decoder = {**shared, "out_channels": io_channels, "latent_dim": latent_dim}
+    return _container("taae", encoder, decoder, chosen, latent_dim, io_channels, bottleneck)
+
+
+def random_local_attention(rng: random.Random) -> dict[str, Any]:
+    """A sound config of a small autoencoder of local attention."""
+    blocks = rng.randint(1, 3)
+    ratios = [rng.randint(1, 4) for _ in range(blocks)]
+    bottleneck = rng.choice((None, "vae", "tanh"))
+    io_channels, latent_dim = rng.choice((1, 2)), rng.randint(1, 5)
+    heads = [rng.randint(1, 3) for _ in range(blocks)]
+    shared = {
+        "embed_dims": [count * rng.randint(1, 8) for count in heads],
+        "heads": heads,
+        "depths": [rng.randint(0, 2) for _ in range(blocks)],
+        "local_attn_window_size": rng.randint(1, 20),
+        "causal": rng.random() < 0.5,
+        "ff_mult": rng.choice((1, 2, 1.5)),
+    }
+    wide = latent_dim * (2 if bottleneck == "vae" else 1)
+    encoder = {**shared, "ratios": ratios, "in_channels": io_channels, "out_channels": wide}
+    decoder = {**shared, "ratios": ratios[::-1]}
+    decoder |= {"in_channels": latent_dim, "out_channels": io_channels}
+    return _container("local_attn", encoder, decoder, ratios, latent_dim, io_channels, bottleneck)
+
+
+def _container(
+    kind: str,
+    encoder: dict[str, Any],
+    decoder: dict[str, Any],
+    factors: list[int],
+    latent_dim: int,
+    io_channels: int,
+    bottleneck: str | None,
+) -> dict[str, Any]:
+    model: dict[str, Any] = {
+        "encoder": {"type": kind, "config": encoder},
+        "decoder": {"type": kind, "config": decoder},
+        "latent_dim": latent_dim,
+        "downsampling_ratio": math.prod(factors),
         "io_channels": io_channels,
     }
     if bottleneck is not None:

@@ -22,12 +22,14 @@ from zoo.config.bottlenecks import (
 from zoo.config.decoders import DecoderConfig, OobleckDecoderConfig
 from zoo.config.encoders import EncoderConfig, OobleckEncoderConfig
 from zoo.config.load import load_config
+from zoo.config.local_attention import LocalAttentionDecoderConfig, LocalAttentionEncoderConfig
 from zoo.config.model import (
     DiffusionAutoencoderConfigContainer,
     StandardAutoencoderConfigContainer,
 )
 from zoo.config.pretransforms import PatchedPretransformConfig, PretransformConfig
 from zoo.config.problems import validate_any
+from zoo.config.taae import TAAEDecoderConfig, TAAEEncoderConfig
 from zoo.errors import ConfigError
 from zoo.models.autoencoder import AudioAutoencoder
 from zoo.nets.bottlenecks.base import Bottleneck
@@ -35,9 +37,11 @@ from zoo.nets.bottlenecks.l2_norm import L2Bottleneck
 from zoo.nets.bottlenecks.tanh import TanhBottleneck
 from zoo.nets.bottlenecks.vae import VAEBottleneck
 from zoo.nets.bottlenecks.wasserstein import WassersteinBottleneck
+from zoo.nets.local_attention import LocalAttentionDecoder, LocalAttentionEncoder
 from zoo.nets.oobleck import OobleckDecoder, OobleckEncoder
 from zoo.nets.pretransforms.base import Pretransform
 from zoo.nets.pretransforms.patched import PatchedPretransform
+from zoo.nets.taae import TAAEDecoder, TAAEEncoder
 
 Source = Mapping[str, Any] | Config
 
@@ -83,6 +87,10 @@ def create_encoder_from_config(config: Mapping[str, Any] | EncoderConfig) -> nn.
     match part:
         case OobleckEncoderConfig():
             encoder = OobleckEncoder(**dict(part.config))
+        case TAAEEncoderConfig():
+            encoder = TAAEEncoder(**dict(part.config))
+        case LocalAttentionEncoderConfig():
+            encoder = LocalAttentionEncoder(**dict(part.config))
         case _:
             assert_never(part)
     return encoder.requires_grad_(part.requires_grad)
@@ -94,6 +102,10 @@ def create_decoder_from_config(config: Mapping[str, Any] | DecoderConfig) -> nn.
     match part:
         case OobleckDecoderConfig():
             decoder = OobleckDecoder(**dict(part.config))
+        case TAAEDecoderConfig():
+            decoder = TAAEDecoder(**dict(part.config))
+        case LocalAttentionDecoderConfig():
+            decoder = LocalAttentionDecoder(**dict(part.config))
         case _:
             assert_never(part)
     return decoder.requires_grad_(part.requires_grad)

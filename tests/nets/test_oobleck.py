@@ -12,7 +12,8 @@ from torch import nn
 import zoo
 from tests.examples import MINIMAL, random_oobleck
 from zoo.nets.activations import Antialiased, SnakeBeta
-from zoo.nets.oobleck import OobleckDecoder, OobleckEncoder, set_checkpointing
+from zoo.nets.checkpointing import set_checkpointing
+from zoo.nets.oobleck import OobleckDecoder, OobleckEncoder
 
 CONFIGS = 60
 

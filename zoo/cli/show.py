@@ -73,10 +73,12 @@ def _facts(model: AudioAutoencoder) -> list[str]:
         f"ratio            {ratio} samples per latent frame",
         f"latents          {model.latent_dim} channels at {rate / ratio:.2f} Hz",
     ]
-    for side, (before, after) in (
-        ("encoder", model.encoder_context),
-        ("decoder", model.decoder_context),
-    ):
+    for side in ("encoder", "decoder"):
+        try:
+            before, after = getattr(model, f"{side}_context")
+        except NotImplementedError:
+            facts.append(f"{side} sees     the whole signal for each frame")
+            continue
         seconds = (before + 1 + after) * ratio / rate
         facts.append(
             f"{side} sees     {before} + 1 + {after} frames ({seconds:.2f} s) for each frame"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from zoo.config.base import Bool, Config, PositiveInt
 from zoo.config.encoders import blocks_of_equal_length
+from zoo.config.local_attention import LocalAttentionDecoderConfig
+from zoo.config.taae import TAAEDecoderConfig
 from zoo.errors import Problem
 
 
@@ -53,10 +55,18 @@ class OobleckDecoderConfig(Config):
         default=False, description="tanh on the model's output, after the pretransform"
     )
 
+    factors_path: ClassVar[str] = "config.strides"
+    latents_path: ClassVar[str] = "config.latent_dim"
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """What each block multiplies the rate by."""
+        return self.config.strides
+
     @property
     def ratio(self) -> int:
         """Output samples per latent frame."""
-        return math.prod(self.config.strides)
+        return math.prod(self.factors)
 
     @property
     def input_channels(self) -> int:
@@ -71,4 +81,7 @@ class OobleckDecoderConfig(Config):
         yield from blocks_of_equal_length(self.config.c_mults, self.config.strides)
 
 
-DecoderConfig = OobleckDecoderConfig
+DecoderConfig = Annotated[
+    OobleckDecoderConfig | TAAEDecoderConfig | LocalAttentionDecoderConfig,
+    Field(discriminator="type"),
+]

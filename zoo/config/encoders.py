@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from zoo.config.base import Bool, Config, PositiveInt
+from zoo.config.local_attention import LocalAttentionEncoderConfig
+from zoo.config.taae import TAAEEncoderConfig
 from zoo.errors import Problem
 
 
@@ -45,10 +47,18 @@ class OobleckEncoderConfig(Config):
     )
     requires_grad: Bool = Field(default=True, description="Whether its weights are trained")
 
+    factors_path: ClassVar[str] = "config.strides"
+    latents_path: ClassVar[str] = "config.latent_dim"
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """What each block divides the rate by."""
+        return self.config.strides
+
     @property
     def ratio(self) -> int:
         """Input samples per latent frame."""
-        return math.prod(self.config.strides)
+        return math.prod(self.factors)
 
     @property
     def input_channels(self) -> int:
@@ -63,7 +73,10 @@ class OobleckEncoderConfig(Config):
         yield from blocks_of_equal_length(self.config.c_mults, self.config.strides)
 
 
-EncoderConfig = OobleckEncoderConfig
+EncoderConfig = Annotated[
+    OobleckEncoderConfig | TAAEEncoderConfig | LocalAttentionEncoderConfig,
+    Field(discriminator="type"),
+]
 
 
 def blocks_of_equal_length(c_mults: tuple[int, ...], strides: tuple[int, ...]) -> Iterator[Problem]:

@@ -34,8 +34,8 @@ def _ratios(model: AutoencoderConfig) -> Iterator[Problem]:
     for name, part in (("encoder", model.encoder), ("decoder", model.decoder)):
         if part.ratio * around != model.downsampling_ratio:
             yield Problem(
-                f"model.{name}.config.strides",
-                f"{'x'.join(map(str, part.config.strides))}{times} = {part.ratio * around}, "
+                f"model.{name}.{part.factors_path}",
+                f"{'x'.join(map(str, part.factors))}{times} = {part.ratio * around}, "
                 f"but model.downsampling_ratio is {model.downsampling_ratio}",
             )
 
@@ -45,14 +45,14 @@ def _latents(model: AutoencoderConfig) -> Iterator[Problem]:
     if given != wanted:
         why = _why(model.bottleneck, wanted != model.latent_dim)
         yield Problem(
-            "model.encoder.config.latent_dim",
+            f"model.encoder.{model.encoder.latents_path}",
             f"{given}, but must be {wanted} for model.latent_dim {model.latent_dim}{why}",
         )
     given, wanted = model.decoder.input_channels, _decoder_channels(model)
     if given != wanted:
         why = _why(model.bottleneck, wanted != model.latent_dim)
         yield Problem(
-            "model.decoder.config.latent_dim",
+            f"model.decoder.{model.decoder.latents_path}",
             f"{given}, but must be {wanted} for model.latent_dim {model.latent_dim}{why}",
         )
 

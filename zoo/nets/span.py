@@ -6,6 +6,9 @@ from torch import nn
 
 from zoo.nets.activations import Antialiased, SnakeBeta
 from zoo.nets.conv import UpConv1d, WNConv1d
+from zoo.nets.local_attention import LocalDownBlock, LocalTransformer, LocalUpBlock
+from zoo.nets.taae import Transpose
+from zoo.nets.transformer import TransformerBlock
 
 Span = tuple[int, int]
 
@@ -14,7 +17,8 @@ def input_span(module: nn.Module, first: int, last: int) -> Span:
     """First and last input index that outputs `first` … `last` of `module` depend on.
 
     Indices count samples or frames of the module's own input and output; they may lie outside
-    of a signal, where its padding is. Raises: NotImplementedError for a layer it doesn't know.
+    of a signal, where its padding is. Raises: NotImplementedError for a layer that sees the whole
+    signal, such as attention without a window, and for one it doesn't know.
     """
     match module:
         case nn.Sequential():
@@ -33,10 +37,20 @@ def input_span(module: nn.Module, first: int, last: int) -> Span:
             return first // factor, last // factor
         case Antialiased():
             return first - 5, last + 5
-        case SnakeBeta() | nn.ELU() | nn.Tanh() | nn.Identity():
+        case SnakeBeta() | nn.ELU() | nn.Tanh() | nn.Identity() | Transpose():
             return first, last
+        case TransformerBlock() | LocalTransformer():
+            before, after = module.reach
+            return first - before, last + after
+        case LocalDownBlock():
+            first, last = first * module.ratio, last * module.ratio + module.ratio - 1
+            return input_span(module.transformer, first, last)
+        case LocalUpBlock():
+            first, last = input_span(module.transformer, first, last)
+            return first // module.ratio, last // module.ratio
         case nn.Module(layers=nn.Sequential() as layers):
-            # In a residual unit the sum adds nothing that its layers do not see.
+            # In a residual unit the sum adds nothing that its layers do not see; linear layers
+            # before and after see one frame.
             return input_span(layers, first, last)
         case _:
             raise NotImplementedError(f"input span of {type(module).__name__}")
