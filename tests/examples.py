@@ -93,7 +93,7 @@ def random_oobleck(rng: random.Random, strides: tuple[int, ...] = (2, 4, 6)) -> 
 
 def random_taae(rng: random.Random, strides: tuple[int, ...] = (1, 2, 3, 4)) -> dict[str, Any]:
     """A sound config of a small transformer autoencoder with strides out of `strides`."""
-    blocks = rng.randint(1, 3)
+    blocks = rng.randint(1, 2)
     chosen = [rng.choice(strides) for _ in range(blocks)]
     bottleneck = rng.choice((None, "vae", "tanh"))
     io_channels, latent_dim = rng.choice((1, 2)), rng.randint(1, 5)
@@ -117,7 +117,7 @@ def random_taae(rng: random.Random, strides: tuple[int, ...] = (1, 2, 3, 4)) -> 
 
 def random_local_attention(rng: random.Random) -> dict[str, Any]:
     """A sound config of a small autoencoder of local attention."""
-    blocks = rng.randint(1, 3)
+    blocks = rng.randint(1, 2)
     ratios = [rng.randint(1, 4) for _ in range(blocks)]
     bottleneck = rng.choice((None, "vae", "tanh"))
     io_channels, latent_dim = rng.choice((1, 2)), rng.randint(1, 5)

@@ -7,6 +7,7 @@ import random
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import zoo
 from tests.examples import random_local_attention
@@ -80,7 +81,8 @@ def test_random_configs_train_save_reload_and_copy(tmp_path):
     rng, ran = random.Random(0), 0
     for number in range(CONFIGS):
         torch.manual_seed(number)
-        model = randomised(zoo.from_config(random_local_attention(rng))).train()
+        config = random_local_attention(rng)
+        model = randomised(zoo.from_config(config)).train()
         audio = torch.randn(2, model.io_channels, rng.randint(1, 9 * model.downsampling_ratio))
         model(audio).square().mean().backward()
         for name, weight in model.named_parameters():
@@ -90,9 +92,8 @@ def test_random_configs_train_save_reload_and_copy(tmp_path):
             expected = model(audio)
             assert expected.shape == audio.shape
             torch.testing.assert_close(copy.deepcopy(model)(audio), expected)
-            torch.save(model.state_dict(), tmp_path / "weights.pt")
-            again = zoo.from_config(model.config.to_dict())
-            again.load_state_dict(torch.load(tmp_path / "weights.pt"))
+            save_file(model.state_dict(), tmp_path / "weights.safetensors")
+            again = zoo.from_config(config, checkpoint=tmp_path / "weights.safetensors")
             torch.testing.assert_close(again(audio), expected)
             chunked = model.encode_audio(audio, chunked=True, chunk_size=3)
             torch.testing.assert_close(chunked, model.encode(audio), atol=1e-5, rtol=0)
@@ -104,8 +105,14 @@ def test_random_configs_train_save_reload_and_copy(tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "causal", "window"),
-    [(1, False, (0, 0)), (2, False, (0, 1)), (64, False, (31, 32)), (7, False, (3, 3))]
-    + [(1, True, (0, 0)), (64, True, (63, 0))],
+    [
+        (1, False, (0, 0)),
+        (2, False, (0, 1)),
+        (7, False, (3, 3)),
+        (64, False, (31, 32)),
+        (1, True, (0, 0)),
+        (64, True, (63, 0)),
+    ],
 )
 def test_window_size_counts_the_frame_itself(size, causal, window):
     transformer = LocalTransformer(8, 2, 2, window_size=size, causal=causal, ff_mult=2)
