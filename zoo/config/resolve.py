@@ -75,20 +75,21 @@ def _merged(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> d
             raise ConfigError(f"'{override}' is no override; write key=value, trainer.max_steps=4")
     try:
         changes = OmegaConf.from_dotlist(list(overrides))
-        base = _without_other_types(data, OmegaConf.to_container(changes))
-        merged = OmegaConf.merge(OmegaConf.create(base), changes)
+        named = cast(dict[str, Any], OmegaConf.to_container(changes))
+        base = OmegaConf.create(_without_other_types(data, named))
+        merged = OmegaConf.merge(base, changes)
         return cast(dict[str, Any], OmegaConf.to_container(merged, resolve=True))
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0], source) from None
 
 
-def _without_other_types(base: Any, changes: Any) -> Any:
+def _without_other_types(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`base` without the `config` of each part to which `changes` gives another `type`."""
-    if not isinstance(base, Mapping) or not isinstance(changes, Mapping):
-        return base
-    before, after = cast(Mapping[str, Any], base), cast(Mapping[str, Any], changes)
-    kept = {key: _without_other_types(value, after.get(key)) for key, value in before.items()}
-    if "type" in after and after["type"] != before.get("type"):
+    kept: dict[str, Any] = dict(base)
+    for key, change in changes.items():
+        if isinstance(change, dict) and isinstance(kept.get(key), dict):
+            kept[key] = _without_other_types(kept[key], cast(dict[str, Any], change))
+    if "type" in changes and changes["type"] != base.get("type"):
         kept.pop("config", None)
     return kept
 
