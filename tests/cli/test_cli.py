@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import soundfile
 import torch
 
 import zoo
+from tests.examples import random_taae
 from zoo.cli import main as cli
 from zoo.data.files import probe, read_audio
 from zoo.inference.latents import Latents
@@ -175,6 +177,21 @@ def test_show_counts_what_is_there(call):
     assert code == 0
     for fact in ("156,112,514", "77,989,888", "2048 samples per latent frame", "21.53 Hz"):
         assert fact in out
+
+
+@pytest.mark.parametrize(
+    ("window", "sees"), [(None, "the whole signal for each frame"), ([3, 4], "frames (")]
+)
+def test_show_says_what_a_transformer_hears(call, window, sees):
+    model = random_taae(random.Random(4))
+    for side in ("encoder", "decoder"):
+        options = model["model"][side]["config"]
+        options |= {"sliding_window": window, "transformer_depths": [1] * len(options["strides"])}
+    Path("small.json").write_text(json.dumps(model))
+    code, out, _ = call("show", "small.json")
+    assert code == 0
+    assert out.count("encoder sees") == out.count("decoder sees") == 1
+    assert sees in out
 
 
 def test_version(call):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from zoo.config import rules
 from zoo.config.base import NonNegativeInt
@@ -15,6 +15,11 @@ from zoo.config.model import StandardAutoencoderConfigContainer
 from zoo.config.optimizers import EMAConfig, OptimizersConfig
 from zoo.config.trainer import CheckpointsConfig, ExamplesConfig, LoggerConfig, TrainerConfig
 from zoo.errors import Problem
+
+
+def _switch(value: Any) -> Any:
+    # YAML, and so the command line, reads on and off as true and false.
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class RecipeConfig(StandardAutoencoderConfigContainer):
@@ -37,7 +42,7 @@ class RecipeConfig(StandardAutoencoderConfigContainer):
     ema: EMAConfig | None = Field(
         default_factory=lambda: EMAConfig(), description="Average of the weights; null: none"
     )
-    checkpointing: Literal["off", "on"] = Field(
+    checkpointing: Annotated[Literal["off", "on"], BeforeValidator(_switch)] = Field(
         default="off", description="Recompute activations to save memory"
     )
     trainer: TrainerConfig = Field(default_factory=lambda: TrainerConfig(), description="Trainer")
