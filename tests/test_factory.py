@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import random
 
 import pytest
 import torch
 
 import zoo
-from tests.examples import DIFFUSION, STANDARD
+from tests.examples import DIFFUSION, STANDARD, random_local_attention, random_taae
 from zoo import factory
 from zoo.config.load import load_config
 from zoo.errors import ConfigError
@@ -80,6 +81,12 @@ def test_engine_of_upstream_refuses_what_it_has_not(tiny):
     zoo.from_config(tiny)
     with pytest.raises(ConfigError, match=r"model.encoder.config.antialias_activation"):
         zoo.from_config(tiny, engine="stable-audio-tools")
+
+
+@pytest.mark.parametrize("kind", [random_taae, random_local_attention])
+def test_engine_of_upstream_refuses_what_it_can_not_build(kind):
+    with pytest.raises(ConfigError, match=r"model.encoder.type: upstream can't build"):
+        zoo.from_config(kind(random.Random(0)), engine="stable-audio-tools")
 
 
 def test_without_upstream_the_error_says_how_to_install_it(tiny, monkeypatch):

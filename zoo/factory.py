@@ -32,12 +32,14 @@ from zoo.config.encoders import (
     SeanetEncoderConfig,
 )
 from zoo.config.load import load_config
+from zoo.config.local_attention import LocalAttentionDecoderConfig, LocalAttentionEncoderConfig
 from zoo.config.model import (
     DiffusionAutoencoderConfigContainer,
     StandardAutoencoderConfigContainer,
 )
 from zoo.config.pretransforms import PatchedPretransformConfig, PretransformConfig
 from zoo.config.problems import validate_any
+from zoo.config.taae import TAAEDecoderConfig, TAAEEncoderConfig
 from zoo.errors import ConfigError
 from zoo.models.autoencoder import AudioAutoencoder
 from zoo.nets.bottlenecks.base import Bottleneck
@@ -46,10 +48,12 @@ from zoo.nets.bottlenecks.tanh import TanhBottleneck
 from zoo.nets.bottlenecks.vae import VAEBottleneck
 from zoo.nets.bottlenecks.wasserstein import WassersteinBottleneck
 from zoo.nets.dac import DacDecoder, DacEncoder
+from zoo.nets.local_attention import LocalAttentionDecoder, LocalAttentionEncoder
 from zoo.nets.oobleck import OobleckDecoder, OobleckEncoder
 from zoo.nets.pretransforms.base import Pretransform
 from zoo.nets.pretransforms.patched import PatchedPretransform
 from zoo.nets.seanet import SeanetDecoder, SeanetEncoder
+from zoo.nets.taae import TAAEDecoder, TAAEEncoder
 
 Source = Mapping[str, Any] | Config
 
@@ -99,6 +103,10 @@ def create_encoder_from_config(config: Mapping[str, Any] | EncoderConfig) -> nn.
             encoder = DacEncoder(**dict(part.config))
         case SeanetEncoderConfig():
             encoder = SeanetEncoder(**dict(part.config))
+        case TAAEEncoderConfig():
+            encoder = TAAEEncoder(**dict(part.config))
+        case LocalAttentionEncoderConfig():
+            encoder = LocalAttentionEncoder(**dict(part.config))
         case _:
             assert_never(part)
     return encoder.requires_grad_(part.requires_grad)
@@ -114,6 +122,10 @@ def create_decoder_from_config(config: Mapping[str, Any] | DecoderConfig) -> nn.
             decoder = DacDecoder(**dict(part.config))
         case SeanetDecoderConfig():
             decoder = SeanetDecoder(**dict(part.config))
+        case TAAEDecoderConfig():
+            decoder = TAAEDecoder(**dict(part.config))
+        case LocalAttentionDecoderConfig():
+            decoder = LocalAttentionDecoder(**dict(part.config))
         case _:
             assert_never(part)
     return decoder.requires_grad_(part.requires_grad)

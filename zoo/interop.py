@@ -28,16 +28,9 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
 
     Raises:
         ZooError: where upstream is not installed; the message says how to install it.
-        ConfigError: for options that upstream doesn't have.
+        ConfigError: for types that upstream can't build and options that it doesn't have.
     """
-    problems = [
-        Problem(f"model.{name}.config.antialias_activation", "'all' does not exist upstream")
-        for name, part in (
-            ("encoder", container.model.encoder),
-            ("decoder", container.model.decoder),
-        )
-        if getattr(part.config, "antialias_activation", False) == "all"
-    ]
+    problems = list(_unknown_there(container))
     if problems:
         raise ConfigError(problems)
     with quiet():
@@ -46,6 +39,17 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
         model = create_autoencoder_from_config(container.to_dict())
     setattr(model, "config", container)  # noqa: B010 – nn.Module's type knows no such attribute
     return model.eval()
+
+
+def _unknown_there(container: StandardAutoencoderConfigContainer) -> Iterator[Problem]:
+    model = container.model
+    for name, part in (("encoder", model.encoder), ("decoder", model.decoder)):
+        if part.type in ("taae", "local_attn"):
+            yield Problem(f"model.{name}.type", f"upstream can't build a '{part.type}' {name}")
+        elif getattr(part.config, "antialias_activation", False) == "all":
+            yield Problem(
+                f"model.{name}.config.antialias_activation", "'all' does not exist upstream"
+            )
 
 
 @contextlib.contextmanager

@@ -42,8 +42,9 @@ def build_module(recipe: RecipeConfig) -> AutoencoderModule:
         ConfigError: where the recipe's engine can't build the model.
     """
     model = from_config(recipe.container(), engine=recipe.engine).train()
-    if recipe.engine == "zoo":
-        set_checkpointing(model, recipe.checkpointing == "on")
+    # "off" leaves what the model's own config may have turned on.
+    if recipe.engine == "zoo" and recipe.checkpointing == "on":
+        set_checkpointing(model, True)
     adversary = None
     if recipe.discriminator is not None:
         discriminator = build_discriminator(recipe.discriminator, model.out_channels)
