@@ -14,7 +14,14 @@ from torch import nn
 from zoo.config.base import Config
 from zoo.config.bottlenecks import (
     BottleneckConfig,
+    DACRVQBottleneckConfig,
+    DACRVQVAEBottleneckConfig,
+    DitheredFSQBottleneckConfig,
+    FSQBottleneckConfig,
     L2NormBottleneckConfig,
+    RVQBottleneckConfig,
+    RVQVAEBottleneckConfig,
+    SoftNormBottleneckConfig,
     TanhBottleneckConfig,
     VAEBottleneckConfig,
     WassersteinBottleneckConfig,
@@ -31,7 +38,12 @@ from zoo.config.problems import validate_any
 from zoo.errors import ConfigError
 from zoo.models.autoencoder import AudioAutoencoder
 from zoo.nets.bottlenecks.base import Bottleneck
+from zoo.nets.bottlenecks.dac_rvq import DACRVQBottleneck, DACRVQVAEBottleneck
+from zoo.nets.bottlenecks.dithered_fsq import DitheredFSQBottleneck
+from zoo.nets.bottlenecks.fsq import FSQBottleneck
 from zoo.nets.bottlenecks.l2_norm import L2Bottleneck
+from zoo.nets.bottlenecks.rvq import RVQBottleneck, RVQVAEBottleneck
+from zoo.nets.bottlenecks.softnorm import SoftNormBottleneck
 from zoo.nets.bottlenecks.tanh import TanhBottleneck
 from zoo.nets.bottlenecks.vae import VAEBottleneck
 from zoo.nets.bottlenecks.wasserstein import WassersteinBottleneck
@@ -102,6 +114,8 @@ def create_decoder_from_config(config: Mapping[str, Any] | DecoderConfig) -> nn.
 def create_bottleneck_from_config(config: Mapping[str, Any] | BottleneckConfig) -> Bottleneck:
     """A bottleneck, its weights frozen unless `requires_grad`."""
     part: BottleneckConfig = validate_any(BottleneckConfig, config)
+    if problems := list(part.contradictions()):
+        raise ConfigError(problems)
     match part:
         case VAEBottleneckConfig():
             bottleneck = VAEBottleneck()
@@ -111,6 +125,20 @@ def create_bottleneck_from_config(config: Mapping[str, Any] | BottleneckConfig) 
             bottleneck = L2Bottleneck()
         case WassersteinBottleneckConfig():
             bottleneck = WassersteinBottleneck(**dict(part.config))
+        case SoftNormBottleneckConfig():
+            bottleneck = SoftNormBottleneck(**dict(part.config))
+        case RVQBottleneckConfig():
+            bottleneck = RVQBottleneck(**_given(part.config))
+        case RVQVAEBottleneckConfig():
+            bottleneck = RVQVAEBottleneck(**_given(part.config))
+        case DACRVQBottleneckConfig():
+            bottleneck = DACRVQBottleneck(**dict(part.config))
+        case DACRVQVAEBottleneckConfig():
+            bottleneck = DACRVQVAEBottleneck(**dict(part.config))
+        case FSQBottleneckConfig():
+            bottleneck = FSQBottleneck(**_given(part.config))
+        case DitheredFSQBottleneckConfig():
+            bottleneck = DitheredFSQBottleneck(**dict(part.config))
         case _:
             assert_never(part)
     return bottleneck.requires_grad_(part.requires_grad)
@@ -128,3 +156,8 @@ def create_pretransform_from_config(
             assert_never(part)
     pretransform.enable_grad = part.enable_grad
     return pretransform.requires_grad_(part.enable_grad)
+
+
+def _given(parameters: Config) -> dict[str, Any]:
+    """What differs from the defaults: older versions of the package know fewer names."""
+    return parameters.model_dump(exclude_defaults=True)

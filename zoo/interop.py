@@ -11,6 +11,11 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from zoo.config.bottlenecks import (
+    BottleneckConfig,
+    FSQBottleneckConfig,
+    SoftNormBottleneckConfig,
+)
 from zoo.config.model import StandardAutoencoderConfigContainer
 from zoo.errors import ConfigError, Problem, ZooError
 
@@ -36,6 +41,7 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
         )
         if part.config.antialias_activation == "all"
     ]
+    problems += _bottleneck_problems(container.model.bottleneck)
     if problems:
         raise ConfigError(problems)
     with quiet():
@@ -44,6 +50,17 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
         model = create_autoencoder_from_config(container.to_dict())
     setattr(model, "config", container)  # noqa: B010 – nn.Module's type knows no such attribute
     return model.eval()
+
+
+def _bottleneck_problems(bottleneck: BottleneckConfig | None) -> list[Problem]:
+    if isinstance(bottleneck, SoftNormBottleneckConfig):
+        return [Problem("model.bottleneck.type", "no config reaches 'softnorm' upstream")]
+    if isinstance(bottleneck, FSQBottleneckConfig):
+        parameters = bottleneck.config
+        if parameters.num_codebooks == 1 and not parameters.keep_num_codebooks_dim:
+            path = "model.bottleneck.config.keep_num_codebooks_dim"
+            return [Problem(path, "must be true: upstream can't encode with a single codebook")]
+    return []
 
 
 @contextlib.contextmanager
