@@ -128,15 +128,15 @@ def create_bottleneck_from_config(config: Mapping[str, Any] | BottleneckConfig) 
         case SoftNormBottleneckConfig():
             bottleneck = SoftNormBottleneck(**dict(part.config))
         case RVQBottleneckConfig():
-            bottleneck = RVQBottleneck(**_given(part.config))
+            bottleneck = RVQBottleneck(**part.config.model_dump())
         case RVQVAEBottleneckConfig():
-            bottleneck = RVQVAEBottleneck(**_given(part.config))
+            bottleneck = RVQVAEBottleneck(**part.config.model_dump())
         case DACRVQBottleneckConfig():
             bottleneck = DACRVQBottleneck(**dict(part.config))
         case DACRVQVAEBottleneckConfig():
             bottleneck = DACRVQVAEBottleneck(**dict(part.config))
         case FSQBottleneckConfig():
-            bottleneck = FSQBottleneck(**_given(part.config))
+            bottleneck = FSQBottleneck(**part.config.model_dump())
         case DitheredFSQBottleneckConfig():
             bottleneck = DitheredFSQBottleneck(**dict(part.config))
         case _:
@@ -156,8 +156,3 @@ def create_pretransform_from_config(
             assert_never(part)
     pretransform.enable_grad = part.enable_grad
     return pretransform.requires_grad_(part.enable_grad)
-
-
-def _given(parameters: Config) -> dict[str, Any]:
-    """What differs from the defaults: older versions of the package know fewer names."""
-    return parameters.model_dump(exclude_defaults=True)

@@ -13,8 +13,8 @@ from zoo.config.quantizers import (
     DACRVQVAEParameters,
     DitheredFSQParameters,
     FSQParameters,
-    RVQParameters,
 )
+from zoo.config.rvq import RVQParameters, width
 from zoo.errors import Problem
 
 
@@ -113,8 +113,7 @@ class SoftNormBottleneckConfig(_Bottleneck):
         return latent_dim + self.config.noise_augment_dim
 
     def contradictions(self, latent_dim: int | None = None) -> Iterator[Problem]:
-        if latent_dim not in (None, self.config.dim):
-            yield Problem("config.dim", f"{self.config.dim}, but model.latent_dim is {latent_dim}")
+        yield from width("config.dim", self.config.dim, latent_dim)
 
 
 class RVQBottleneckConfig(_Bottleneck):

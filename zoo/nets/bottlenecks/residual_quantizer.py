@@ -61,10 +61,11 @@ class VectorQuantize(nn.Module):
     def nearest(self, latents: Tensor) -> Tensor:
         """Projected latents (batch, code, frames) → tokens (batch, frames)."""
         with full_precision(latents):
-            points = F.normalize(latents.detach().float(), dim=1)
+            points = F.normalize(latents.detach().float(), dim=1).transpose(1, 2)
             codes = F.normalize(self.codebook.weight.detach().float(), dim=1)
-            # The distance without the term that is the same for all codes.
-            closeness = 2 * points.transpose(1, 2) @ codes.T - codes.square().sum(1)
+            # Half the distance, turned round, without the term that is the same for all codes.
+            lengths = codes.square().sum(1) / 2
+            closeness = torch.baddbmm(-lengths, points, codes.T.expand(len(points), -1, -1))
         return closeness.argmax(-1)
 
     def codes(self, tokens: Tensor) -> Tensor:

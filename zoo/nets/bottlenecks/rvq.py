@@ -118,14 +118,14 @@ class RVQBottleneck(DiscreteBottleneck):
             dist.broadcast(seed, 0)
             options["rand_quantize_dropout_fixed_seed"] = int(seed)
         # upstream: k-means in the midst of a beam search mistakes clips for codebooks.
-        if _beams(self.quantizer, "beam_size") > 1 and not self._is_ready():
+        if (self.quantizer.beam_size or 1) > 1 and not self._is_ready():
             options["beam_size"] = 1
         return self.quantizer(frames, **options)
 
     def _look_up(self, frames: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         # upstream: initialises the codes in eval mode too, and DiVeQ adds noise there.
         inputs = self.quantizer.project_in(frames)
-        beams = _beams(self.quantizer, "eval_beam_size")
+        beams = self.quantizer.eval_beam_size or 1
         if beams > 1 and count == self.num_quantizers and self._is_ready():
             _, tokens, losses = self.quantizer(frames)
             total = self._sum(tokens)
@@ -222,11 +222,6 @@ def _synchronise(codebook: Any, together: bool, kmeans: bool) -> None:
 def _is_ready(layer: Any) -> bool:
     """Whether the codes are set, at random or by k-means."""
     return bool(layer._codebook.initted)
-
-
-def _beams(quantizer: Any, name: str) -> int:
-    # Older versions of the package have no beam search.
-    return getattr(quantizer, name, None) or 1
 
 
 def _nearest(layer: Any, network: nn.Module | None, residual: Tensor, total: Tensor) -> Tensor:
