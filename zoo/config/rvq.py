@@ -140,7 +140,8 @@ class RVQParameters(Config):
         default=None, description="That network; its defaults if absent"
     )
     beam_size: PositiveInt | None = Field(
-        default=None, description="Choices of codes that the search keeps; 1 if absent"
+        default=None,
+        description="Choices of codes that the search keeps, of all codes at most; 1 if absent",
     )
     eval_beam_size: PositiveInt | None = Field(
         default=None, description="The same in eval mode; `beam_size` if absent"
@@ -197,14 +198,15 @@ class RVQParameters(Config):
         if self.eval_beam_size is not None and self.beam_size is None:
             yield Problem("eval_beam_size", "needs beam_size; 1 is no search in training")
         for name, size in (("beam_size", self.beam_size), ("eval_beam_size", self.eval_beam_size)):
-            if size is not None and size > self.codebook_size:
-                yield Problem(name, f"{size}, but a codebook has {self.codebook_size} codes")
-            if size is not None and size > 1 and self.implicit_neural_codebook:
+            implicit = self.implicit_neural_codebook and self.num_quantizers > 1
+            if size is not None and size > 1 and implicit:
                 yield Problem(name, "must be 1 with implicit_neural_codebook")
         if self.beam_size is None or self.beam_size == 1:
             return
         if self.commitment_use_cross_entropy_loss:
             yield Problem("beam_size", "must be 1 with commitment_use_cross_entropy_loss")
+        if self.straight_through:
+            yield Problem("beam_size", "must be 1 with straight_through")
         if self.diveq or self.directional_reparam or self.commitment_weight == 0:
             yield Problem("beam_size", "must be 1 without a commitment loss")
 

@@ -23,6 +23,7 @@ class RVQBottleneck(DiscreteBottleneck):
     token is 0 and it adds nothing.
 
     Args:
+        beam_size, eval_beam_size: choices that the search keeps, in training and in eval mode.
         sync_codebook: all processes of a training run learn the codes together, unless false.
         sync_kmeans: and start them together.
         **quantizer: further arguments of vector-quantize-pytorch's `ResidualVQ`.
@@ -40,6 +41,8 @@ class RVQBottleneck(DiscreteBottleneck):
         kmeans_init: bool = True,
         kmeans_iters: int = 50,
         threshold_ema_dead_code: float = 2,
+        beam_size: int | None = None,
+        eval_beam_size: int | None = None,
         sync_codebook: bool | None = None,
         sync_kmeans: bool = True,
         **quantizer: Any,
@@ -56,6 +59,9 @@ class RVQBottleneck(DiscreteBottleneck):
             kmeans_init=kmeans_init,
             kmeans_iters=kmeans_iters,
             threshold_ema_dead_code=threshold_ema_dead_code,
+            # upstream: crashes where there are fewer codes than beams.
+            beam_size=beam_size and min(beam_size, codebook_size),
+            eval_beam_size=eval_beam_size and min(eval_beam_size, codebook_size),
             sync_codebook=False,
             **quantizer,
         )
