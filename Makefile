@@ -38,8 +38,9 @@ format: setup ## let ruff rewrite the code
 	$(BIN)/ruff format .
 
 bench: setup ## every program in benchmarks/, results into benchmarks/results/
+	$(BIN)/python benchmarks/demo.py --record
+	$(BIN)/python benchmarks/engines.py --record
 	$(BIN)/python benchmarks/install.py
-	$(BIN)/python benchmarks/engines.py
 
 lock: ## rewrite requirements.lock from pyproject.toml and overrides.txt (needs `uv`)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -83,6 +84,110 @@ def random_oobleck(rng: random.Random, strides: tuple[int, ...] = (2, 4, 6)) -> 
         },
         "latent_dim": latent_dim,
         "downsampling_ratio": ratio,
+        "io_channels": io_channels,
+    }
+    if bottleneck is not None:
+        model["bottleneck"] = {"type": bottleneck}
+    return {"model_type": "autoencoder", "sample_rate": 22050, "model": model}
+
+
+def random_dac(rng: random.Random, strides: tuple[int, ...] = (2, 4, 6)) -> dict[str, Any]:
+    """A sound config of a small DAC autoencoder with strides out of `strides`."""
+    chosen = [rng.choice(strides) for _ in range(rng.randint(1, 3))]
+    io_channels, latent_dim = rng.choice((1, 2, 6)), rng.randint(1, 5)
+    bottleneck = rng.choice((None, "vae", "tanh", "l2_norm", "wasserstein"))
+    encoder = {"d_model": rng.randint(2, 5), "strides": chosen, "in_channels": io_channels}
+    if rng.random() < 0.25:
+        # Without a projection the encoder's width is the latents'.
+        encoded = encoder["d_model"] * 2 ** len(chosen)
+        latent_dim = encoded // (2 if bottleneck == "vae" else 1)
+    else:
+        encoder["latent_dim"] = latent_dim * (2 if bottleneck == "vae" else 1)
+    decoder = {
+        "latent_dim": latent_dim,
+        "channels": rng.randint(8, 20),
+        "rates": rng.sample(chosen, len(chosen)),
+        "out_channels": io_channels,
+    }
+    return _autoencoder("dac", rng, encoder, decoder, chosen, latent_dim, io_channels, bottleneck)
+
+
+def random_seanet(
+    rng: random.Random, ratios: tuple[int, ...] = (1, 2, 3, 4, 5), finite: bool = False
+) -> dict[str, Any]:
+    """A sound config of a small SEANet autoencoder with ratios out of `ratios`.
+
+    Args:
+        finite: only layers with a finite receptive field.
+    """
+    chosen = [rng.choice(ratios) for _ in range(rng.randint(1, 3))]
+    io_channels, latent_dim = rng.choice((1, 2, 6)), rng.randint(1, 5)
+    bottleneck = rng.choice((None, "vae", "tanh", "l2_norm"))
+    causal = rng.random() < 0.4
+    norms = ["weight_norm", "weight_norm", "none", "spectral_norm", "time_layer_norm"]
+    norms += [] if finite or causal else ["time_group_norm"]
+    activation, parameters = rng.choice(
+        [
+            ("ELU", None),
+            ("ELU", {"alpha": 0.5}),
+            ("ReLU", {}),
+            ("LeakyReLU", {"negative_slope": 0.2}),
+            ("PReLU", {}),
+            ("GELU", {}),
+        ]
+    )
+    norm = rng.choice(norms)
+    shared = {
+        "channels": io_channels,
+        "n_filters": rng.randint(2, 5),
+        "n_residual_layers": rng.randint(0, 2),
+        "activation": activation,
+        "norm": norm,
+        "kernel_size": rng.randint(1, 7),
+        "last_kernel_size": rng.randint(1, 7),
+        "residual_kernel_size": rng.randint(1, 4),
+        "dilation_base": rng.randint(1, 3),
+        "causal": causal,
+        "pad_mode": rng.choice(
+            ("reflect", "reflect", "constant", "replicate") + (() if finite else ("circular",))
+        ),
+        "true_skip": rng.random() < 0.5,
+        "compress": rng.randint(1, 2),
+        "lstm": 0 if finite else rng.randint(0, 2),
+    }
+    if parameters is not None:
+        shared["activation_params"] = parameters
+    if norm == "time_group_norm":
+        shared["norm_params"] = rng.choice(({}, {"eps": 1e-3}, {"affine": False}))
+    encoded = latent_dim * (2 if bottleneck == "vae" else 1)
+    encoder = {**shared, "dimension": encoded, "ratios": chosen}
+    decoder = {**shared, "dimension": latent_dim, "ratios": rng.sample(chosen, len(chosen))}
+    if rng.random() < 0.4:
+        decoder["final_activation"] = rng.choice(("Tanh", "LeakyReLU"))
+        if rng.random() < 0.5 and decoder["final_activation"] == "LeakyReLU":
+            decoder["final_activation_params"] = {"negative_slope": 0.3}
+    if causal:
+        decoder["trim_right_ratio"] = rng.choice((0.0, 0.5, 1.0))
+    return _autoencoder(
+        "seanet", rng, encoder, decoder, chosen, latent_dim, io_channels, bottleneck
+    )
+
+
+def _autoencoder(
+    kind: str,
+    rng: random.Random,
+    encoder: dict[str, Any],
+    decoder: dict[str, Any],
+    strides: list[int],
+    latent_dim: int,
+    io_channels: int,
+    bottleneck: str | None,
+) -> dict[str, Any]:
+    model: dict[str, Any] = {
+        "encoder": {"type": kind, "config": encoder},
+        "decoder": {"type": kind, "config": decoder, "soft_clip": rng.random() < 0.2},
+        "latent_dim": latent_dim,
+        "downsampling_ratio": math.prod(strides),
         "io_channels": io_channels,
     }
     if bottleneck is not None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
-import sys
-import types
-import warnings
 from types import ModuleType
+
+from zoo.interop import quiet
 
 
 def import_upstream(name: str) -> ModuleType:
-    """A module of stable-audio-tools, without the samplers that need k-diffusion."""
-    sys.modules.setdefault("k_diffusion", types.ModuleType("k_diffusion"))
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    """A module of stable-audio-tools, or of a package that it needs."""
+    with quiet():
         return importlib.import_module(name)

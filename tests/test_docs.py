@@ -49,8 +49,8 @@ def test_there_are_pages():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_runs(page, workplace):
     found = [block for block in blocks(page, "python") if not unrun(block)]
+    names: dict[str, object] = {}
     for number, block in enumerate(found):
-        names: dict[str, object] = locals().setdefault("names", {})
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)
     assert found or page.name not in {"README.md", "codec.md", "configs.md", "training.md"}
 

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 import zoo
 from zoo.config.library import list_models, list_recipes
@@ -128,6 +129,7 @@ def test_wheel_validates(bin_folder, tmp_path):
 
 
 def test_wheel_trains(bin_folder, tmp_path):
-    printed = succeed(bin_folder / "zoo", "train", "recipe=starter", *QUICK, cwd=tmp_path)
+    succeed(bin_folder / "zoo", "train", "recipe=starter", *QUICK, cwd=tmp_path)
     (last,) = tmp_path.glob("runs/starter/*/checkpoints/last.ckpt")
-    assert f"2 steps done: {last.relative_to(tmp_path)}" in printed
+    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    assert checkpoint["global_step"] == 2

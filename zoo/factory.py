@@ -26,8 +26,18 @@ from zoo.config.bottlenecks import (
     VAEBottleneckConfig,
     WassersteinBottleneckConfig,
 )
-from zoo.config.decoders import DecoderConfig, OobleckDecoderConfig
-from zoo.config.encoders import EncoderConfig, OobleckEncoderConfig
+from zoo.config.decoders import (
+    DacDecoderConfig,
+    DecoderConfig,
+    OobleckDecoderConfig,
+    SeanetDecoderConfig,
+)
+from zoo.config.encoders import (
+    DacEncoderConfig,
+    EncoderConfig,
+    OobleckEncoderConfig,
+    SeanetEncoderConfig,
+)
 from zoo.config.load import load_config
 from zoo.config.model import (
     DiffusionAutoencoderConfigContainer,
@@ -47,9 +57,11 @@ from zoo.nets.bottlenecks.softnorm import SoftNormBottleneck
 from zoo.nets.bottlenecks.tanh import TanhBottleneck
 from zoo.nets.bottlenecks.vae import VAEBottleneck
 from zoo.nets.bottlenecks.wasserstein import WassersteinBottleneck
+from zoo.nets.dac import DacDecoder, DacEncoder
 from zoo.nets.oobleck import OobleckDecoder, OobleckEncoder
 from zoo.nets.pretransforms.base import Pretransform
 from zoo.nets.pretransforms.patched import PatchedPretransform
+from zoo.nets.seanet import SeanetDecoder, SeanetEncoder
 
 Source = Mapping[str, Any] | Config
 
@@ -95,6 +107,10 @@ def create_encoder_from_config(config: Mapping[str, Any] | EncoderConfig) -> nn.
     match part:
         case OobleckEncoderConfig():
             encoder = OobleckEncoder(**dict(part.config))
+        case DacEncoderConfig():
+            encoder = DacEncoder(**dict(part.config))
+        case SeanetEncoderConfig():
+            encoder = SeanetEncoder(**dict(part.config))
         case _:
             assert_never(part)
     return encoder.requires_grad_(part.requires_grad)
@@ -106,6 +122,10 @@ def create_decoder_from_config(config: Mapping[str, Any] | DecoderConfig) -> nn.
     match part:
         case OobleckDecoderConfig():
             decoder = OobleckDecoder(**dict(part.config))
+        case DacDecoderConfig():
+            decoder = DacDecoder(**dict(part.config))
+        case SeanetDecoderConfig():
+            decoder = SeanetDecoder(**dict(part.config))
         case _:
             assert_never(part)
     return decoder.requires_grad_(part.requires_grad)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import sys
 import types
@@ -19,6 +20,7 @@ from zoo.config.bottlenecks import (
 from zoo.config.model import StandardAutoencoderConfigContainer
 from zoo.errors import ConfigError, Problem, ZooError
 
+_SAMPLERS = "k_diffusion"
 _INSTALL = (
     "stable-audio-tools is not installed. Its own requirements clash with a current environment; "
     "this works, from a checkout of zoo:\n"
@@ -39,7 +41,7 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
             ("encoder", container.model.encoder),
             ("decoder", container.model.decoder),
         )
-        if part.config.antialias_activation == "all"
+        if getattr(part.config, "antialias_activation", False) == "all"
     ]
     problems += _bottleneck_problems(container.model.bottleneck)
     if problems:
@@ -66,8 +68,10 @@ def _bottleneck_problems(bottleneck: BottleneckConfig | None) -> list[Problem]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Upstream prints and warns of itself, and imports samplers that no autoencoder needs."""
-    # An empty module is enough: k-diffusion is used by upstream's text-to-audio samplers alone.
-    sys.modules.setdefault("k_diffusion", types.ModuleType("k_diffusion"))
+    # An empty module is enough: k-diffusion serves upstream's text-to-audio samplers alone.
+    stubbed = _SAMPLERS not in sys.modules and importlib.util.find_spec(_SAMPLERS) is None
+    if stubbed:
+        sys.modules[_SAMPLERS] = types.ModuleType(_SAMPLERS)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
@@ -77,3 +81,6 @@ def quiet() -> Iterator[None]:
         if missing.split(".")[0] == "stable_audio_tools":
             raise ZooError(_INSTALL) from None
         raise ZooError(f"{_INSTALL}\n(now missing: {missing or error})") from None
+    finally:
+        if stubbed:
+            del sys.modules[_SAMPLERS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import soundfile
 import torch
 
 import zoo
+from tests.examples import DIFFUSION, random_seanet
 from zoo.cli import main as cli
 from zoo.data.files import probe, read_audio
 from zoo.inference.latents import Latents
@@ -108,6 +110,11 @@ MISTAKES = [
     (("encode", "a.wav", "--model", "nowhere.ckpt"), "nowhere.ckpt"),
     (("encode", "a.wav", "--model", "text.ckpt"), "text.ckpt: not a readable checkpoint"),
     (("decode", "a.wav"), "a.wav: not a latent file"),
+    (("encode", "a.wav", "-o", "a.wav"), "latents are written as .safetensors"),
+    (("encode", "a.wav", "-o", "."), "is a folder"),
+    (("reconstruct", "a.wav", "-o", "a.wav"), "never overwritten"),
+    (("reconstruct", "a.wav", "-o", "a.mp3"), ".wav or .flac"),
+    (("encode", "a.wav", "--model", "recipe.yaml"), "weights come as"),
     (("list", "modls"), "modls"),
     (("trian",), "trian"),
 ]
@@ -119,6 +126,7 @@ def test_a_mistake_is_one_message_and_exit_code_2(call, arguments, message):
     sound("empty.wav", samples=0)
     Path("text.wav").write_text("hello")
     Path("text.ckpt").write_text("hello")
+    Path("recipe.yaml").write_text("seed: 1")
     code, out, err = call(*arguments)
     assert code == 2
     assert message in err
@@ -133,6 +141,23 @@ def test_a_truncated_checkpoint_is_one_message(call, run, tmp_path):
     code, _, err = call("encode", "a.wav", "--model", cut)
     assert code == 2
     assert err.strip().splitlines()[-1].startswith(f"zoo: error: {cut}: not a readable checkpoint")
+
+
+def test_weights_beside_the_audio_are_not_overwritten(call, run, tiny):
+    from safetensors.torch import save_file
+
+    sound("a.wav")
+    save_file(zoo.from_config(tiny).state_dict(), "a.safetensors")
+    before = Path("a.safetensors").read_bytes()
+    code, _, err = call("encode", "a.wav", "--model", run)
+    assert (code, "holds no latents" in err) == (2, True)
+    assert Path("a.safetensors").read_bytes() == before
+
+
+def test_validate_does_not_say_ok_to_what_can_not_be_built(call):
+    Path("diffusion.json").write_text(json.dumps(DIFFUSION))
+    code, _, err = call("validate", "diffusion.json")
+    assert (code, "diffusion autoencoders" in err) == (2, True)
 
 
 def test_an_unknown_device_is_named(call, run):
@@ -175,6 +200,23 @@ def test_show_counts_what_is_there(call):
     assert code == 0
     for fact in ("156,112,514", "77,989,888", "2048 samples per latent frame", "21.53 Hz"):
         assert fact in out
+
+
+def test_show_knows_every_kind_of_network(call):
+    config = random_seanet(random.Random(0), finite=True)
+    Path("short.json").write_text(json.dumps(config))
+    for part in ("encoder", "decoder"):
+        config["model"][part]["config"]["lstm"] = 1
+    Path("long.json").write_text(json.dumps(config))
+    for name, facts in {
+        "dac_vae_44k": ("90,491,200", "44,101,730", "2048 > 64", "DecoderBlock", "x8", "/4"),
+        "short.json": ("PaddedConv1d", "CutConvTranspose1d", "for each frame"),
+        "long.json": ("ResidualLSTM", "no finite span: an LSTM"),
+    }.items():
+        code, out, _ = call("show", name)
+        assert code == 0
+        for fact in facts:
+            assert fact in out
 
 
 def test_version(call):

@@ -140,3 +140,33 @@ def test_a_recipe_file_may_hold_its_model(tmp_path, tiny):
     recipe = resolve_recipe(str(path))
     assert recipe.name == "mine"
     assert recipe.container() == load_config(tiny)
+
+
+@pytest.mark.parametrize(
+    ("override", "path"),
+    [
+        ("trainer.precision=foo", "trainer.precision"),
+        ("trainer.max_time=abc", "trainer.max_time"),
+        ("optimizers.autoencoder.optimizer.config.betas=[1,1]", "optimizers.autoencoder.optimizer"),
+        ("name=../../x", "name"),
+        ("checkpointing=often", "checkpointing"),
+    ],
+)
+def test_values_out_of_range_are_refused(override, path):
+    assert any(key.startswith(path) for key in refusals("oobleck_vae", overrides=[override]))
+
+
+def test_contradicting_optimiser_and_missing_losses():
+    problems = refusals(
+        "starter",
+        overrides=[
+            "losses.normalised_l2=0",
+            "optimizers.autoencoder.optimizer={type: SGD, config: {nesterov: true}}",
+        ],
+    )
+    assert set(problems) == {"losses", "optimizers.autoencoder.optimizer.config.nesterov"}
+
+
+def test_an_override_that_is_no_yaml_is_refused():
+    with pytest.raises(ConfigError):
+        resolve_recipe("starter", overrides=["data.folder=["])

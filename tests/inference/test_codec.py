@@ -89,6 +89,7 @@ def test_resampling_is_near_the_signal():
         (torch.zeros(1, 2, 3), "channels, samples"),
         (torch.full((1, 9), float("nan")), "NaN"),
         (torch.full((1, 9), float("inf")), "infinite"),
+        (torch.ones(1, 9, dtype=torch.int16), "decimals"),
     ],
 )
 def test_bad_audio_is_refused(codec, audio, message):
@@ -147,3 +148,15 @@ def test_upstreams_model_encodes_too(tmp_path):
     path = tmp_path / "a.wav"
     write_audio(path, torch.randn(1, 777).clamp(-1, 1), 8000)
     assert codec.reconstruct(read_audio(path)).shape == (1, 777)
+
+
+def test_arrays_and_half_precision(codec):
+    audio = torch.rand(2, 400) - 0.5
+    assert torch.equal(codec.encode(audio.numpy()).values, codec.encode(audio).values)
+    torch.manual_seed(0)
+    half = zoo.Codec(zoo.from_config(TINY).to(torch.bfloat16), device="cpu")
+    latents = half.encode(audio)
+    assert latents.values.dtype == torch.bfloat16
+    assert half.decode(latents).shape == audio.shape
+    with pytest.raises(AudioError, match="sample rate"):
+        codec.encode(audio, 0)

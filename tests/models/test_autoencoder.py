@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zoo
-from tests.examples import random_oobleck
+from tests.examples import random_dac, random_oobleck, random_seanet
 from tests.oracle import import_upstream
 
 
@@ -29,10 +31,16 @@ def test_any_length(model, samples):
     assert model(torch.randn(1, 2, samples)).shape == (1, 2, samples)
 
 
-CHUNKED: list[int] = []
+CHUNKED: Counter[str] = Counter()
+KINDS = {
+    "oobleck": partial(random_oobleck, strides=(1, 2, 3, 4)),
+    "dac": partial(random_dac, strides=(1, 2, 3, 4)),
+    "seanet": partial(random_seanet, ratios=(1, 2, 3, 4), finite=True),
+}
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
@@ -40,8 +48,8 @@ CHUNKED: list[int] = []
     short=st.integers(0, 30),
     chunk=st.integers(1, 60),
 )
-def test_chunked_is_unchunked(seed, frames, short, chunk):
-    model = zoo.from_config(random_oobleck(random.Random(seed), strides=(1, 2, 3, 4)))
+def test_chunked_is_unchunked(kind, seed, frames, short, chunk):
+    model = zoo.from_config(KINDS[kind](random.Random(seed)))
     samples = max(1, frames * model.downsampling_ratio - short)
     audio = torch.randn(1, model.io_channels, samples)
     latents = model.encode(audio)
@@ -52,11 +60,30 @@ def test_chunked_is_unchunked(seed, frames, short, chunk):
         given_audio = model.decode_audio(latents, chunked=True, chunk_size=chunk)
         peak = max(1.0, float(decoded.abs().max()))
         assert (given_audio - decoded).abs().max() < 1e-5 * peak
-    CHUNKED.append(seed)
+    CHUNKED[kind] += 1
 
 
 def test_how_many_chunked_ran():
-    assert len(CHUNKED) >= 40
+    assert min(CHUNKED[kind] for kind in KINDS) >= 40
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "changes", [{"lstm": 1}, {"norm": "time_group_norm"}, {"pad_mode": "circular"}]
+)
+def test_what_can_not_be_chunked_runs_whole(changes):
+    config = random_seanet(random.Random(0), finite=True)
+    for part in ("encoder", "decoder"):
+        config["model"][part]["config"].update(causal=False, **changes)
+        config["model"][part]["config"].pop("trim_right_ratio", None)
+    model = zoo.from_config(config)
+    with pytest.raises(NotImplementedError):
+        _ = model.encoder_context
+    audio = torch.randn(1, model.io_channels, 50 * model.downsampling_ratio)
+    latents = model.encode(audio)
+    assert torch.equal(model.encode_audio(audio, chunked=True, chunk_size=4, overlap=2), latents)
+    chunked = model.decode_audio(latents, chunked=True, chunk_size=4, overlap=2)
+    assert torch.equal(chunked, model.decode(latents))
 
 
 @torch.no_grad()

@@ -12,7 +12,8 @@ from torch import nn
 import zoo
 from tests.examples import MINIMAL, random_oobleck
 from zoo.nets.activations import Antialiased, SnakeBeta
-from zoo.nets.oobleck import OobleckDecoder, OobleckEncoder, set_checkpointing
+from zoo.nets.checkpointing import set_checkpointing
+from zoo.nets.oobleck import OobleckDecoder, OobleckEncoder
 
 CONFIGS = 60
 
@@ -134,12 +135,13 @@ def test_checkpointing_changes_memory_not_gradients():
         with torch.autograd.graph.saved_tensors_hooks(
             lambda x, sizes=sizes: (sizes.append(x.numel()), x)[1], lambda x: x
         ):
-            network(audio).square().sum().backward()
-        kept[name] = len(sizes)
+            latents = network(audio)
+        kept[name] = sum(sizes)
+        latents.square().sum().backward()
     for mine, other in zip(plain.parameters(), saving.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, other.grad)
     set_checkpointing(saving, False)
-    assert kept["saving"] != kept["plain"]
+    assert kept["saving"] < kept["plain"] / 2
 
 
 def test_copies_are_independent_and_compile_without_breaks(tiny):

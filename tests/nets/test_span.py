@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.examples import random_oobleck
+from tests.examples import random_dac, random_oobleck, random_seanet
 from zoo.factory import create_autoencoder_from_config
+from zoo.nets.seanet import SeanetDecoder, SeanetEncoder
 from zoo.nets.span import input_span
 
-RAN: list[int] = []
+RAN: Counter[str] = Counter()
 
 
 def dependencies(network, channels: int, length: int, output: int) -> tuple[int, int]:
@@ -22,21 +25,42 @@ def dependencies(network, channels: int, length: int, output: int) -> tuple[int,
     return int(touched.min()), int(touched.max())
 
 
+def networks(kind: str, seed: int):
+    """Encoder and decoder of a random config, without what makes gradients vanish."""
+    rng = random.Random(seed)
+    if kind == "oobleck":
+        config = random_oobleck(rng, strides=(1, 2, 3, 4))
+        config["model"]["decoder"]["config"]["final_tanh"] = False
+    elif kind == "dac":
+        config = random_dac(rng, strides=(1, 2, 3, 4))
+    else:
+        config = random_seanet(rng, finite=True)
+        for part in ("encoder", "decoder"):
+            for key in ("activation", "activation_params", "final_activation"):
+                config["model"][part]["config"].pop(key, None)
+    model = create_autoencoder_from_config(config).double()
+    if kind == "dac":
+        model.decoder.decoder["model"][-1] = torch.nn.Identity()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            # Positive kernels, so that no two paths cancel each other.
+            weight.abs_() if name.endswith(("weight_v", "weight", "weight_orig")) else None
+        for name, vector in model.named_buffers():
+            vector.abs_() if name.endswith(("weight_u", "weight_v")) else None
+    return model
+
+
+@pytest.mark.parametrize("kind", ["oobleck", "dac", "seanet"])
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_spans_hold_all_dependencies_and_hardly_more(seed):
-    config = random_oobleck(random.Random(seed), strides=(1, 2, 3, 4))
-    config["model"]["decoder"]["config"]["final_tanh"] = False
-    model = create_autoencoder_from_config(config).double()
+def test_spans_hold_all_dependencies_and_hardly_more(kind, seed):
+    model = networks(kind, seed)
     for network, channels, up in (
         (model.encoder, model.io_channels, 1),
         (model.decoder, model.latent_dim, model.downsampling_ratio),
     ):
-        with torch.no_grad():
-            for name, weight in network.named_parameters():
-                # Positive kernels, so that no two paths cancel each other.
-                weight.abs_() if "weight_v" in name else None
         first, last = input_span(network, 0, 0)
+        # Long enough for the middle to see no end.
         length = 2 * max(-first, last) + 4
         length += -length % model.downsampling_ratio if up == 1 else 0
         with torch.no_grad():
@@ -48,8 +72,34 @@ def test_spans_hold_all_dependencies_and_hardly_more(seed):
         assert given_high <= min(high, length - 1)
         assert given_low - max(low, 0) <= 2 * model.downsampling_ratio
         assert min(high, length - 1) - given_high <= 2 * model.downsampling_ratio
-    RAN.append(seed)
+    RAN[kind] += 1
 
 
 def test_how_many_ran():
-    assert len(RAN) >= 25
+    assert min(RAN[kind] for kind in ("oobleck", "dac", "seanet")) >= 25
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lstm": 1}, "LSTM"),
+        ({"lstm": 0, "norm": "time_group_norm"}, "norm over time"),
+        ({"lstm": 0, "pad_mode": "circular"}, "both ends"),
+    ],
+)
+def test_what_sees_all_of_the_signal_has_no_span(changes, message):
+    for network in (SeanetEncoder(n_filters=2, **changes), SeanetDecoder(n_filters=2, **changes)):
+        with pytest.raises(NotImplementedError, match=message):
+            input_span(network, 0, 0)
+
+
+def test_a_causal_network_sees_nothing_later():
+    shared = {"n_filters": 2, "lstm": 0, "ratios": (2, 3), "causal": True}
+    assert input_span(SeanetEncoder(**shared), 4, 4)[1] == 29
+    assert input_span(SeanetDecoder(**shared), 24, 29)[1] == 4
+    assert input_span(SeanetDecoder(**shared, trim_right_ratio=0.0), 24, 29)[1] > 4
+
+
+def test_an_unknown_layer_is_named():
+    with pytest.raises(NotImplementedError, match="Bilinear"):
+        input_span(torch.nn.Sequential(torch.nn.Bilinear(1, 1, 1)), 0, 0)

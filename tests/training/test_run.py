@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,11 @@ import torch
 import zoo
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
 from zoo.checkpoints.files import CONFIG_KEY, EMA_KEY, read_checkpoint, read_ckpt
-from zoo.config.resolve import parse_recipe
+from zoo.config.resolve import parse_recipe, resolve_recipe, resume_recipe
 from zoo.data.synthesis import synthesise_clip
-from zoo.errors import CheckpointError, TrainingError
-from zoo.training.run import train
+from zoo.errors import CheckpointError, ConfigError, TrainingError
+from zoo.training.build import build_module
+from zoo.training.run import LAST, train
 
 
 @pytest.mark.parametrize("recipe", zoo.list_recipes())
@@ -87,7 +87,8 @@ def zoo_yaml(path: Path) -> dict:
 
 
 def test_the_checkpoint_describes_itself_and_holds_the_average_once(tmp_path):
-    recipe = shrunk("oobleck_vae", tmp_path, "optimizers.autoencoder.optimizer.config.lr=0.1")
+    lr = "optimizers.autoencoder.optimizer.config.lr=0.1"
+    recipe = shrunk("oobleck_vae", tmp_path, lr, "trainer.max_steps=4")
     run = train(recipe)
     content = state(run)
     assert content[CONFIG_KEY] == recipe.container().to_dict()
@@ -147,18 +148,31 @@ def test_a_frozen_encoder_stays_as_it_was(tmp_path):
         assert torch.equal(value, other.state_dict()[key]) == key.startswith("encoder"), key
 
 
-def test_an_interrupt_saves_and_says_how_to_resume(tmp_path):
-    command = [sys.executable, "-m", "zoo", "train", "recipe=starter", *SHRUNK]
-    command += ["trainer.max_steps=100000", "trainer.log_every_n_steps=1"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+def start(folder: Path, recipe: str, *more: str) -> subprocess.Popen:
+    """`zoo train` in a process group of its own, with a line for each step."""
+    command = [sys.executable, "-m", "zoo", "train", f"recipe={recipe}", *SHRUNK]
+    command += ["trainer.max_steps=100000", "trainer.val_check_interval=100000", *more]
+    return subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_for(process: subprocess.Popen, text: str) -> None:
     assert process.stderr is not None
-    lines = []
-    deadline = time.monotonic() + 120
     for line in process.stderr:
-        lines.append(line)
-        if line.startswith("step 3/") or time.monotonic() > deadline:
-            process.send_signal(signal.SIGINT)
-            break
+        if line.startswith(text):
+            return
+    raise AssertionError(f"ended without '{text}'")
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_an_interrupt_saves_and_says_how_to_resume(tmp_path, devices):
+    more = [f"trainer.devices={devices}"] + (["trainer.strategy=ddp"] if devices > 1 else [])
+    process = start(tmp_path, "starter", *more)
+    wait_for(process, "step 3/")
+    # Only the first process is asked; all of them stop at the same step.
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
     rest = process.stderr.read()
     assert process.wait(60) == 130, rest
     assert "go on with: zoo train resume=runs/starter/" in rest
@@ -175,6 +189,96 @@ def test_an_interrupt_saves_and_says_how_to_resume(tmp_path):
         check=True,
     )
     assert f"{done + 2} steps done" in resumed.stderr
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
+    process = start(tmp_path, "oobleck_vae", *SMALL_DISCRIMINATOR, "checkpoints.every_n_steps=3")
+    wait_for(process, "step 5/")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    folder = next((tmp_path / "runs" / "oobleck_vae").iterdir())
+    done = read_ckpt(folder / LAST)["global_step"]
+    assert done % 3 == 0
+    steps = done + 2
+    resumed = train(resume_recipe(folder, [f"trainer.max_steps={steps}"]), resume=folder)
+    straight = train(
+        shrunk(
+            "oobleck_vae",
+            tmp_path,
+            f"trainer.max_steps={steps}",
+            "trainer.val_check_interval=100000",
+            "checkpoints.every_n_steps=3",
+        )
+    )
+    one, other = state(straight), state(resumed)
+    for part in ("state_dict", EMA_KEY):
+        for key in one[part]:
+            assert torch.equal(one[part][key], other[part][key]), key
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.encoder.config.channels=8",
+        "ema=null",
+        "optimizers.autoencoder.optimizer.type=SGD",
+        "data.batch_size=4",
+        "seed=3",
+    ],
+)
+def test_what_the_checkpoint_fixes_is_not_changed_on_resume(run, override):
+    before = (run / "recipe.yaml").read_bytes()
+    with pytest.raises(ConfigError, match="fixed by the run's checkpoint"):
+        resume_recipe(run, [override])
+    assert (run / "recipe.yaml").read_bytes() == before
+    assert resume_recipe(run, ["trainer.max_steps=9", "data.workers=1"]).trainer.max_steps == 9
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.accelerator=foo", "trainer: "),
+        ("trainer.accelerator=gpu", "trainer: "),
+        ("trainer.strategy=foo", "trainer: "),
+    ],
+)
+def test_what_lightning_refuses_is_one_message_and_leaves_nothing(tmp_path, override, message):
+    recipe = shrunk("starter", tmp_path, override)
+    with pytest.raises(TrainingError, match=message):
+        train(recipe)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_diverged_run_stops_and_keeps_its_good_checkpoint(tmp_path):
+    lr = "optimizers.autoencoder.optimizer.config.lr=1e30"
+    recipe = shrunk("starter", tmp_path, lr, "trainer.max_steps=50", "ema=null")
+    with pytest.raises(TrainingError, match="the loss is nan at step"):
+        train(recipe)
+    folder = next((tmp_path / "runs" / "starter").iterdir())
+    assert not (folder / LAST).exists()
+
+
+def test_checkpointing_is_switched_on_from_the_command_line(tmp_path):
+    recipe = shrunk("starter", tmp_path, "checkpointing=on")
+    assert recipe.checkpointing == "on"
+    module = build_module(recipe)
+    units = [part for part in module.model.modules() if hasattr(part, "checkpointing")]
+    assert units
+    assert all(unit.checkpointing for unit in units)
+    with pytest.raises(ConfigError, match="checkpointing"):
+        shrunk("starter", tmp_path, "checkpointing=on", "engine=stable-audio-tools")
+
+
+def test_a_model_with_fewer_outputs_hears_all_its_inputs(tmp_path, tiny):
+    tiny["model"]["decoder"]["config"]["out_channels"] = 1
+    tiny["model"]["out_channels"] = 1
+    path = tmp_path / "mono_out.json"
+    path.write_text(json.dumps(tiny))
+    overrides = [o for o in SHRUNK if not o.startswith("model.")]
+    overrides += [*SMALL_DISCRIMINATOR, f"runs={tmp_path}", f"data.cache={tmp_path}/practice"]
+    run = train(resolve_recipe("oobleck", str(path), overrides))
+    audio, _ = soundfile.read(run.folder / "examples/step-000002/clip-0-output.wav", always_2d=True)
+    assert audio.shape[1] == 1
 
 
 def test_a_folder_with_broken_files_trains(tmp_path):

@@ -18,6 +18,7 @@ from zoo.errors import CheckpointError
 CONFIG_KEY = "zoo_config"
 EMA_KEY = "zoo_ema"
 _MODEL_PREFIX = "model."
+_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     Averaged weights are preferred. Raises: CheckpointError, with the file's name.
     """
     path = find_checkpoint(path)
+    if path.suffix not in _SUFFIXES:
+        raise CheckpointError(f"{path}: weights come as {', '.join(_SUFFIXES)}")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     content = read_ckpt(path)
@@ -50,6 +53,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{path}: holds no weights")
     weights = content.get(EMA_KEY) or _without_prefix(state)
+    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise CheckpointError(f"{path}: holds no weights")
     config = content.get(CONFIG_KEY)
     return Checkpoint(path, weights, config if isinstance(config, Mapping) else None)
 
@@ -86,7 +91,7 @@ def find_checkpoint(path: str | Path) -> Path:
         return path
     if not path.exists():
         raise CheckpointError(f"{path}: no such file or folder")
-    run = newest_run(path)
+    run = newest_run(path.parent if path.name == "checkpoints" else path)
     if run is None:
         raise CheckpointError(f"{path}: no checkpoint in this folder")
     best = run / "checkpoints" / "best.ckpt"
@@ -110,8 +115,11 @@ def _read_safetensors(path: Path) -> Checkpoint:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError):
         raise CheckpointError(_damaged(path)) from None
-    config = json.loads(metadata[CONFIG_KEY]) if CONFIG_KEY in metadata else None
-    return Checkpoint(path, weights, config)
+    try:
+        config = json.loads(metadata.get(CONFIG_KEY, "null"))
+    except json.JSONDecodeError:
+        config = None
+    return Checkpoint(path, weights, config if isinstance(config, dict) else None)
 
 
 def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+from zoo.cli.targets import audio_target
 
 
 def decode(
@@ -25,9 +26,9 @@ def decode(
     from zoo.inference.named import naming
 
     content = Latents.load(latents)
+    target = audio_target(output, latents, ".decoded.wav")
     codec = open_codec(model, config, device)
     with naming(latents):
         audio = codec.decode(content)
-    target = output or latents.with_suffix(".decoded.wav")
     write_audio(target, audio, content.sample_rate)
     print(f"{target}: {content.samples / content.sample_rate:.2f} s at {content.sample_rate} Hz")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+from zoo.cli.targets import latent_target
 
 
 def encode(
@@ -24,10 +25,10 @@ def encode(
     from zoo.inference.named import naming
 
     probe(audio)
+    target = latent_target(output, audio)
     codec = open_codec(model, config, device)
     with naming(audio):
         latents = codec.encode(read_audio(audio))
-    target = output or audio.with_suffix(".safetensors")
     latents.save(target)
     dim, frames = latents.values.shape
     seconds = latents.samples / latents.sample_rate

@@ -7,9 +7,11 @@ import sys
 import typer
 
 from zoo.cli.decode import decode
+from zoo.cli.diff import diff
 from zoo.cli.encode import encode
 from zoo.cli.list import list_
 from zoo.cli.reconstruct import reconstruct
+from zoo.cli.schema import schema
 from zoo.cli.show import show
 from zoo.cli.train import train
 from zoo.cli.validate import validate
@@ -30,6 +32,8 @@ app.command()(reconstruct)
 app.command()(validate)
 app.command("list")(list_)
 app.command()(show)
+app.command()(diff)
+app.command()(schema)
 
 
 @app.callback(invoke_without_command=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+from zoo.cli.targets import audio_target
 
 
 def reconstruct(
@@ -26,11 +27,11 @@ def reconstruct(
     from zoo.inference.named import naming
 
     probe(audio)
+    target = audio_target(output, audio, ".reconstructed.wav")
     codec = open_codec(model, config, device)
     with naming(audio):
         clip = read_audio(audio)
         result = codec.reconstruct(clip)
-    target = output or audio.with_suffix(".reconstructed.wav")
     write_audio(target, result, clip.sample_rate)
     metrics = measure(result, clip.values, clip.sample_rate)
     print(

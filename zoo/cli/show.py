@@ -50,15 +50,29 @@ def _add_layers(table, part: str, network: nn.Module) -> None:
 
 def _shape(layer: nn.Module) -> tuple[str, str]:
     """What changes through a layer: the channels of its first and last kernel, its stride."""
-    from zoo.nets.conv import UpConv1d, WNConv1d
-
-    convs = [module for module in layer.modules() if isinstance(module, WNConv1d | UpConv1d)]
-    if not convs:
+    kernels = [kernel for module in layer.modules() if (kernel := _kernel(module))]
+    if not kernels:
         return "", ""
-    stride = max(convs, key=lambda conv: conv.stride)
-    into, out = convs[0].channels[0], convs[-1].channels[1]
-    sign = "x" if isinstance(stride, UpConv1d) else "/"
-    return f"{into} > {out}", f"{sign}{stride.stride}" if stride.stride > 1 else ""
+    stride, sign = max((stride, sign) for _, _, stride, sign in kernels)
+    return f"{kernels[0][0]} > {kernels[-1][1]}", f"{sign}{stride}" if stride > 1 else ""
+
+
+def _kernel(module: nn.Module) -> tuple[int, int, int, str] | None:
+    """Input and output channels, stride, and its sign; None unless it is a convolution."""
+    from torch import nn
+
+    from zoo.nets.conv import UpConv1d, WNConv1d, WNConvTranspose1d
+
+    match module:
+        case WNConv1d():
+            return *module.channels, module.stride, "/"
+        case UpConv1d() | WNConvTranspose1d():
+            return *module.channels, module.stride, "x"
+        case nn.Conv1d() | nn.ConvTranspose1d():
+            sign = "x" if isinstance(module, nn.ConvTranspose1d) else "/"
+            return module.in_channels, module.out_channels, module.stride[0], sign
+        case _:
+            return None
 
 
 def _weights(module: nn.Module) -> int:
@@ -67,16 +81,23 @@ def _weights(module: nn.Module) -> int:
 
 def _facts(model: AudioAutoencoder) -> list[str]:
     rate, ratio = model.sample_rate, model.downsampling_ratio
-    facts = [
+    if model.pretransform is not None:
+        kind, frame = type(model.pretransform).__name__, model.pretransform.downsampling_ratio
+        facts = [f"pretransform     {kind}, {frame} samples per frame"]
+    else:
+        facts = []
+    facts += [
         f"weights          {_weights(model):,}",
         f"audio            {model.in_channels} channels at {rate:,} Hz",
         f"ratio            {ratio} samples per latent frame",
         f"latents          {model.latent_dim} channels at {rate / ratio:.2f} Hz",
     ]
-    for side, (before, after) in (
-        ("encoder", model.encoder_context),
-        ("decoder", model.decoder_context),
-    ):
+    for side in ("encoder", "decoder"):
+        try:
+            before, after = getattr(model, f"{side}_context")
+        except NotImplementedError as error:
+            facts.append(f"{side} sees     no finite span: {error}")
+            continue
         seconds = (before + 1 + after) * ratio / rate
         facts.append(
             f"{side} sees     {before} + 1 + {after} frames ({seconds:.2f} s) for each frame"

@@ -28,14 +28,14 @@ def train(
 
     Any other key=value replaces a value of the recipe.
     """
-    from zoo.config.resolve import parse_recipe, resolve_recipe
+    from zoo.config.resolve import resolve_recipe, resume_recipe
 
     chosen, overrides = _split(arguments or [])
     if "resume" in chosen:
         if len(chosen) > 1:
             raise ConfigError("resume= goes without recipe= and model=: the run folder has both")
-        folder = Path(chosen["resume"])
-        recipe = parse_recipe(_recipe_of(folder), overrides, str(folder))
+        folder = _run_folder(Path(chosen["resume"]))
+        recipe = resume_recipe(folder, overrides)
         from zoo.training.run import train as run
 
         finished = run(recipe, resume=folder)
@@ -62,9 +62,6 @@ def _split(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     return chosen, overrides
 
 
-def _recipe_of(folder: Path) -> dict[str, object]:
-    from zoo.config.load import read_mapping
-
-    if not folder.is_dir():
-        raise ConfigError("no such run folder", str(folder))
-    return read_mapping(folder / "recipe.yaml")
+def _run_folder(path: Path) -> Path:
+    """The run folder that `path`, or a checkpoint in it, belongs to."""
+    return path.parents[1] if path.suffix == ".ckpt" and path.parent.name == "checkpoints" else path

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from zoo.config.base import Bool, Config, PositiveInt
+from zoo.config.network import NetworkConfig, blocks_of_equal_length
+from zoo.config.seanet import SeanetParameters
 from zoo.errors import Problem
 
 
@@ -36,19 +37,19 @@ class OobleckEncoderParameters(Config):
     )
 
 
-class OobleckEncoderConfig(Config):
+class OobleckEncoderConfig(NetworkConfig):
     """The Oobleck encoder."""
+
+    audio_key: ClassVar[str] = "in_channels"
 
     type: Literal["oobleck"]
     config: OobleckEncoderParameters = Field(
         default_factory=OobleckEncoderParameters, description="Constructor parameters"
     )
-    requires_grad: Bool = Field(default=True, description="Whether its weights are trained")
 
     @property
-    def ratio(self) -> int:
-        """Input samples per latent frame."""
-        return math.prod(self.config.strides)
+    def factors(self) -> tuple[int, ...]:
+        return self.config.strides
 
     @property
     def input_channels(self) -> int:
@@ -59,17 +60,84 @@ class OobleckEncoderConfig(Config):
         return self.config.latent_dim
 
     def contradictions(self) -> Iterator[Problem]:
-        """What its parameters say against each other; paths relative to this part."""
         yield from blocks_of_equal_length(self.config.c_mults, self.config.strides)
 
 
-EncoderConfig = OobleckEncoderConfig
+class DacEncoderParameters(Config):
+    """Strided convolutions between dilated residual units, with Snake activations."""
+
+    d_model: PositiveInt = Field(
+        description="Width of the first layer; it doubles with each stride"
+    )
+    strides: tuple[PositiveInt, ...] = Field(min_length=1, description="Downsampling of each block")
+    latent_dim: PositiveInt | None = Field(
+        default=None,
+        description="Output channels, twice the model's latent_dim before a VAE bottleneck; "
+        "by default the width of the last layer, without a projection",
+    )
+    in_channels: PositiveInt = Field(default=1, description="Input channels")
 
 
-def blocks_of_equal_length(c_mults: tuple[int, ...], strides: tuple[int, ...]) -> Iterator[Problem]:
-    """One problem unless there is one width for each stride."""
-    if len(c_mults) != len(strides):
-        yield Problem(
-            "config.strides",
-            f"{len(strides)} strides, but {len(c_mults)} c_mults: each block needs one of each",
-        )
+class DacEncoderConfig(NetworkConfig):
+    """The encoder of the Descript Audio Codec."""
+
+    audio_key: ClassVar[str] = "in_channels"
+
+    type: Literal["dac"]
+    config: DacEncoderParameters = Field(description="Constructor parameters")
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        return self.config.strides
+
+    @property
+    def input_channels(self) -> int:
+        return self.config.in_channels
+
+    @property
+    def output_channels(self) -> int:
+        return self.config.latent_dim or self.config.d_model * 2 ** len(self.config.strides)
+
+
+class SeanetEncoderParameters(SeanetParameters):
+    """Strided convolutions between residual blocks, then an LSTM."""
+
+    ratios: tuple[PositiveInt, ...] = Field(
+        default=(8, 5, 4, 2),
+        min_length=1,
+        description="Downsampling of each block, from audio to latents",
+    )
+
+
+class SeanetEncoderConfig(NetworkConfig):
+    """The SEANet encoder of EnCodec."""
+
+    ratio_key: ClassVar[str] = "ratios"
+    latent_key: ClassVar[str] = "dimension"
+    audio_key: ClassVar[str] = "channels"
+
+    type: Literal["seanet"]
+    config: SeanetEncoderParameters = Field(
+        default_factory=SeanetEncoderParameters, description="Constructor parameters"
+    )
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        return self.config.ratios
+
+    @property
+    def input_channels(self) -> int:
+        return self.config.channels
+
+    @property
+    def output_channels(self) -> int:
+        return self.config.dimension
+
+    def contradictions(self) -> Iterator[Problem]:
+        for problem in self.config.contradictions():
+            yield Problem(f"config.{problem.path}", problem.message)
+
+
+EncoderConfig = Annotated[
+    OobleckEncoderConfig | DacEncoderConfig | SeanetEncoderConfig, Field(discriminator="type")
+]

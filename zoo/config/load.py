@@ -62,11 +62,11 @@ def model_kind(data: Mapping[str, Any], source: str = "") -> str:
         model = data.get("model")
         diffusion = isinstance(model, Mapping) and "diffusion" in model
         return "diffusion_autoencoder" if diffusion else "autoencoder"
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         allowed = ", ".join(_KINDS)
         message = f"unknown value '{kind}'{did_you_mean(str(kind), _KINDS)} (allowed: {allowed})"
         raise ConfigError([Problem("model_type", message)], source)
-    return str(kind)
+    return kind
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

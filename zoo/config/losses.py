@@ -60,6 +60,11 @@ class LossesConfig(Config):
         description="Weight of a `softnorm` bottleneck's pull to zero mean, unit variance",
     )
 
+    @property
+    def without_reconstruction(self) -> bool:
+        """Whether no loss compares the output with the input."""
+        return not (self.stft.weight or self.l1 or self.l2 or self.normalised_l2)
+
 
 class EncodecDiscriminatorParameters(Config):
     """The multi-scale STFT discriminator of EnCodec."""

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from zoo.config.base import Bool, Config, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from zoo.config.base import (
+    Bool,
+    Config,
+    Float,
+    Fraction,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+)
+from zoo.errors import Problem
 
-Betas = tuple[Fraction, Fraction]
+Decay = Annotated[Float, Field(ge=0, lt=1)]
+Betas = tuple[Decay, Decay]
 
 
 class AdamParameters(Config):
@@ -29,38 +40,48 @@ class SGDParameters(Config):
     nesterov: Bool = Field(default=False, description="Nesterov momentum")
 
 
-class AdamWConfig(Config):
+class _Optimizer(Config):
+    def contradictions(self) -> Iterator[Problem]:
+        """What its parameters say against each other; paths relative to this part."""
+        return iter(())
+
+
+class AdamWConfig(_Optimizer):
     """torch.optim.AdamW."""
 
     type: Literal["AdamW"]
     config: AdamWParameters = Field(default_factory=lambda: AdamWParameters())
 
 
-class AdamConfig(Config):
+class AdamConfig(_Optimizer):
     """torch.optim.Adam."""
 
     type: Literal["Adam"]
     config: AdamParameters = Field(default_factory=lambda: AdamParameters())
 
 
-class SGDConfig(Config):
+class SGDConfig(_Optimizer):
     """torch.optim.SGD."""
 
     type: Literal["SGD"]
     config: SGDParameters = Field(default_factory=lambda: SGDParameters())
 
+    def contradictions(self) -> Iterator[Problem]:
+        if self.config.nesterov and self.config.momentum == 0:
+            yield Problem("config.nesterov", "needs a momentum above 0")
+
 
 class InverseLRParameters(Config):
     inv_gamma: PositiveFloat = Field(default=1.0, description="Steps until the rate is 2^-power")
     power: PositiveFloat = Field(default=1.0, description="Exponent of the decay")
-    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(
+    warmup: Decay = Field(
         default=0.0, description="Exponential warm-up: the rate starts at 1 - warmup of itself"
     )
     final_lr: NonNegativeFloat = Field(default=0.0, description="The rate never falls below this")
 
 
 class ExponentialLRParameters(Config):
-    gamma: Annotated[float, Field(gt=0, le=1)] = Field(description="Factor for each step")
+    gamma: Annotated[Float, Field(gt=0, le=1)] = Field(description="Factor for each step")
 
 
 class CosineAnnealingLRParameters(Config):
@@ -116,7 +137,7 @@ class OptimizersConfig(Config):
 
 
 class EMAConfig(Config):
-    """An average of the weights with a decay that grows: min(beta, 1 - (1 + step)^-power)."""
+    """An average of the weights with a decay that grows: min(beta, 1 - (step - 1)^-power)."""
 
     beta: Fraction = Field(default=0.9999, description="Largest decay")
     power: PositiveFloat = Field(default=0.75, description="How fast the decay grows")

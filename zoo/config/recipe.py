@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from zoo.config import rules
 from zoo.config.base import NonNegativeInt
 from zoo.config.data import DataConfig
 from zoo.config.losses import DiscriminatorConfig, LossesConfig
 from zoo.config.model import StandardAutoencoderConfigContainer
-from zoo.config.optimizers import EMAConfig, OptimizersConfig
+from zoo.config.optimizers import EMAConfig, OptimizationConfig, OptimizersConfig
 from zoo.config.trainer import CheckpointsConfig, ExamplesConfig, LoggerConfig, TrainerConfig
 from zoo.errors import Problem
+
+
+def _off_or_on(value: Any) -> Any:
+    # YAML reads a bare `on` as true.
+    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
 
 
 class RecipeConfig(StandardAutoencoderConfigContainer):
     """A model's file and, beside it, all that decides how it is trained."""
 
-    name: str = Field(default="run", description="Folder below `runs`")
+    name: str = Field(
+        default="run", pattern=r"^\w[\w.-]*$", description="Name of the folder below `runs`"
+    )
     seed: NonNegativeInt = Field(default=0, description="Seed of weights, data and noise")
     engine: Literal["zoo", "stable-audio-tools"] = Field(
         default="zoo", description="Whose classes are built from the config"
@@ -37,7 +44,7 @@ class RecipeConfig(StandardAutoencoderConfigContainer):
     ema: EMAConfig | None = Field(
         default_factory=lambda: EMAConfig(), description="Average of the weights; null: none"
     )
-    checkpointing: Literal["off", "on"] = Field(
+    checkpointing: Annotated[Literal["off", "on"], BeforeValidator(_off_or_on)] = Field(
         default="off", description="Recompute activations to save memory"
     )
     trainer: TrainerConfig = Field(default_factory=lambda: TrainerConfig(), description="Trainer")
@@ -61,6 +68,13 @@ def contradictions(recipe: RecipeConfig) -> Iterator[Problem]:
     yield from _within("losses.stft", recipe.losses.stft.contradictions())
     if recipe.discriminator:
         yield from _within("discriminator", recipe.discriminator.contradictions())
+    for network in ("autoencoder", "discriminator"):
+        part: OptimizationConfig = getattr(recipe.optimizers, network)
+        yield from _within(f"optimizers.{network}.optimizer", part.optimizer.contradictions())
+    if recipe.discriminator is None and recipe.losses.without_reconstruction:
+        yield Problem("losses", "every reconstruction loss has the weight 0: nothing to learn")
+    if recipe.engine != "zoo" and recipe.checkpointing == "on":
+        yield Problem("checkpointing", f"engine '{recipe.engine}' decides this for itself")
     ratio = recipe.model.downsampling_ratio
     if recipe.data.segment_samples % ratio:
         yield Problem(

@@ -12,8 +12,11 @@ from zoo.config.model import StandardAutoencoderConfigContainer
 from zoo.config.problems import validate
 from zoo.config.recipe import RecipeConfig, contradictions
 from zoo.errors import ConfigError, Problem
+from zoo.writing import write_whole
 
+RECIPE_FILE = "recipe.yaml"
 _DEFAULT_RECIPE = "oobleck"
+_CHANGEABLE = ("trainer.", "data.workers", "data.folder", "logger.", "checkpoints.", "examples.")
 
 
 def resolve_recipe(
@@ -39,6 +42,25 @@ def resolve_recipe(
         data = {key: value for key, value in data.items() if key not in fields}
         data["model"] = model
     return parse_recipe(_with_model(data), overrides, name)
+
+
+def resume_recipe(folder: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
+    """The recipe of a run folder, with `overrides` of what a run may change on its way.
+
+    Raises:
+        ConfigError: for a folder without recipe, or overrides of what its checkpoint fixes.
+    """
+    if not folder.is_dir():
+        raise ConfigError("no such run folder", str(folder))
+    fixed = [
+        override
+        for override in overrides
+        if not override.startswith(_CHANGEABLE) and "=" in override
+    ]
+    if fixed:
+        message = f"fixed by the run's checkpoint; resume can change {', '.join(_CHANGEABLE)}"
+        raise ConfigError([Problem(key.split("=")[0], message) for key in fixed], str(folder))
+    return parse_recipe(read_mapping(folder / RECIPE_FILE), overrides, str(folder))
 
 
 def _with_model(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,26 +91,28 @@ def parse_recipe(data: Mapping[str, Any], overrides: Sequence[str], source: str)
 def _merged(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     for override in overrides:
         if "=" not in override or override.startswith("="):
             raise ConfigError(f"'{override}' is no override; write key=value, trainer.max_steps=4")
     try:
         changes = OmegaConf.from_dotlist(list(overrides))
-        base = _without_other_types(data, OmegaConf.to_container(changes))
-        merged = OmegaConf.merge(OmegaConf.create(base), changes)
+        named = cast(dict[str, Any], OmegaConf.to_container(changes))
+        base = OmegaConf.create(_without_other_types(data, named))
+        merged = OmegaConf.merge(base, changes)
         return cast(dict[str, Any], OmegaConf.to_container(merged, resolve=True))
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(str(error).splitlines()[0], source) from None
 
 
-def _without_other_types(base: Any, changes: Any) -> Any:
+def _without_other_types(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`base` without the `config` of each part to which `changes` gives another `type`."""
-    if not isinstance(base, Mapping) or not isinstance(changes, Mapping):
-        return base
-    before, after = cast(Mapping[str, Any], base), cast(Mapping[str, Any], changes)
-    kept = {key: _without_other_types(value, after.get(key)) for key, value in before.items()}
-    if "type" in after and after["type"] != before.get("type"):
+    kept: dict[str, Any] = dict(base)
+    for key, change in changes.items():
+        if isinstance(change, dict) and isinstance(kept.get(key), dict):
+            kept[key] = _without_other_types(kept[key], cast(dict[str, Any], change))
+    if "type" in changes and changes["type"] != base.get("type"):
         kept.pop("config", None)
     return kept
 
@@ -97,15 +121,20 @@ def _marked(error: ConfigError, given: Sequence[str]) -> ConfigError:
     """Says which problems come from the command line."""
     problems = [
         Problem(problem.path, f"{problem.message} (from the command line)")
-        if any(problem.path == key or problem.path.startswith(f"{key}.") for key in given)
+        if any(_related(problem.path, key) for key in given)
         else problem
         for problem in error.problems
     ]
     return ConfigError(problems, error.source)
 
 
+def _related(one: str, other: str) -> bool:
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
 def write_recipe(recipe: RecipeConfig, path: Path) -> None:
     """Writes a recipe as YAML, every default written out."""
     import yaml
 
-    path.write_text(yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
+    write_whole(path, text.encode())

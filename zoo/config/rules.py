@@ -37,30 +37,31 @@ def _ratios(model: AutoencoderConfig) -> Iterator[Problem]:
     for name, part in (("encoder", model.encoder), ("decoder", model.decoder)):
         if part.ratio * around != model.downsampling_ratio:
             yield Problem(
-                f"model.{name}.config.strides",
-                f"{'x'.join(map(str, part.config.strides))}{times} = {part.ratio * around}, "
+                f"model.{name}.config.{part.ratio_key}",
+                f"{'x'.join(map(str, part.factors))}{times} = {part.ratio * around}, "
                 f"but model.downsampling_ratio is {model.downsampling_ratio}",
             )
 
 
 def _latents(model: AutoencoderConfig) -> Iterator[Problem]:
-    given, wanted = model.encoder.output_channels, _encoder_channels(model)
+    given, wanted = model.encoder.output_channels, encoder_channels(model)
     if given != wanted:
         why = _why(model.bottleneck, wanted != model.latent_dim)
         yield Problem(
-            "model.encoder.config.latent_dim",
+            f"model.encoder.config.{model.encoder.latent_key}",
             f"{given}, but must be {wanted} for model.latent_dim {model.latent_dim}{why}",
         )
     given, wanted = model.decoder.input_channels, _decoder_channels(model)
     if given != wanted:
         why = _why(model.bottleneck, wanted != model.latent_dim)
         yield Problem(
-            "model.decoder.config.latent_dim",
+            f"model.decoder.config.{model.decoder.latent_key}",
             f"{given}, but must be {wanted} for model.latent_dim {model.latent_dim}{why}",
         )
 
 
-def _encoder_channels(model: AutoencoderConfig) -> int:
+def encoder_channels(model: AutoencoderConfig) -> int:
+    """Channels that the encoder of `model` must give."""
     if model.bottleneck is None:
         return model.latent_dim
     return model.bottleneck.encoder_channels(model.latent_dim)
@@ -78,10 +79,10 @@ def _why(bottleneck: BottleneckConfig | None, differs: bool) -> str:
 
 def _channels(model: AutoencoderConfig) -> Iterator[Problem]:
     sides = (
-        ("encoder.config.in_channels", model.encoder.input_channels, "in_channels"),
-        ("decoder.config.out_channels", model.decoder.output_channels, "out_channels"),
+        ("encoder", model.encoder.audio_key, model.encoder.input_channels, "in_channels"),
+        ("decoder", model.decoder.audio_key, model.decoder.output_channels, "out_channels"),
     )
-    for path, given, override in sides:
+    for part, key, given, override in sides:
         audio = getattr(model, override) or model.io_channels
         name = override if getattr(model, override) else "io_channels"
         wanted, around = audio, ""
@@ -90,7 +91,8 @@ def _channels(model: AutoencoderConfig) -> Iterator[Problem]:
             around = f" through the '{model.pretransform.type}' pretransform"
         if given != wanted:
             yield Problem(
-                f"model.{path}", f"{given}, but must be {wanted} for model.{name} {audio}{around}"
+                f"model.{part}.config.{key}",
+                f"{given}, but must be {wanted} for model.{name} {audio}{around}",
             )
     if model.pretransform and model.pretransform.audio_channels != model.io_channels:
         yield Problem(

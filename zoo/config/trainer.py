@@ -9,6 +9,21 @@ from pydantic import Field
 from zoo.config.base import Bool, Config, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 LoggerName = Literal["wandb", "csv"]
+Precision = Literal[
+    "32-true",
+    "bf16-mixed",
+    "16-mixed",
+    "bf16-true",
+    "16-true",
+    "64-true",
+    32,
+    "32",
+    16,
+    "16",
+    "bf16",
+    64,
+    "64",
+]
 
 
 class TrainerConfig(Config):
@@ -17,12 +32,14 @@ class TrainerConfig(Config):
     max_steps: Annotated[int, Field(strict=True, ge=-1)] = Field(
         default=1_000_000, description="Updates of the autoencoder; -1: no end"
     )
-    max_time: str | None = Field(default=None, description="Longest time, as 'DD:HH:MM:SS'")
+    max_time: str | None = Field(
+        default=None, pattern=r"^\d+:\d\d:\d\d:\d\d$", description="Longest time, DD:HH:MM:SS"
+    )
     accelerator: str = Field(default="auto", description="cpu, gpu, …")
     devices: int | str | tuple[int, ...] = Field(default="auto", description="How many or which")
     num_nodes: PositiveInt = Field(default=1, description="Machines")
     strategy: str = Field(default="auto", description="ddp, fsdp, …")
-    precision: str | int = Field(default="32-true", description="32-true, bf16-mixed, …")
+    precision: Precision = Field(default="32-true", description="Of weights and arithmetic")
     gradient_clip_val: NonNegativeFloat = Field(
         default=0.0, description="Largest norm of the gradient of each network; 0: no limit"
     )

@@ -13,7 +13,9 @@ _NAMES = 5
 @rank_zero_only
 def say(message: str) -> None:
     """Writes one line to standard error, on rank zero only."""
-    print(f"zoo: {message}", file=sys.stderr, flush=True)
+    # One write: lines of several processes must not mix.
+    sys.stderr.write(f"zoo: {message}\n")
+    sys.stderr.flush()
 
 
 def listed(names: Sequence[str]) -> str:

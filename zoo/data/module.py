@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -148,6 +149,8 @@ class AudioDataModule(LightningDataModule):
     def _loader(
         self, dataset: Dataset[Tensor], sampler: Sampler[int] | Sequence[int], workers: int
     ) -> DataLoader[Tensor]:
+        # More than there are cores only wait for each other.
+        workers = min(workers, len(os.sched_getaffinity(0)))
         return DataLoader(
             dataset,
             batch_size=self.config.batch_size,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from torch import Tensor
 
 from zoo.errors import AudioError
 from zoo.nets.spectrogram import STFT, hz_to_mel, magnitude, mel_filterbank
+from zoo.writing import write_whole
 
 RANGE_DB = 80.0
 _BANDS = 160
@@ -87,19 +86,9 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def write_png(figure: Figure, path: str | Path) -> Path:
-    """Writes the picture under a temporary name, then renames it: no half file is ever seen.
-
-    Parent folders are made. Returns `path`.
-    """
+    """Writes the picture, whole or not at all. Parent folders are made. Returns `path`."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(png_bytes(figure))
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, png_bytes(figure))
     return path
 
 

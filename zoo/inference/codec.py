@@ -36,13 +36,17 @@ class Codec:
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.model.parameters()).dtype
+
     @torch.inference_mode()
     def encode(self, audio: Tensor | Audio, sample_rate: int | None = None) -> Latents:
         """One clip to latents.
 
         Args:
-            audio: (channels, samples) or (samples), at least one sample; or what
-                `zoo.data.files.read_audio` gives.
+            audio: (channels, samples) or (samples), a tensor or array of decimals, at least one
+                sample; or what `zoo.read_audio` gives.
             sample_rate: in Hz; by default that of `audio`, or of the model for a tensor.
 
         Raises:
@@ -50,14 +54,16 @@ class Codec:
         """
         if isinstance(audio, Audio):
             audio, sample_rate = audio.values, audio.sample_rate
-        rate = sample_rate or self.model.sample_rate
+        rate = self.model.sample_rate if sample_rate is None else sample_rate
+        if rate < 1:
+            raise AudioError(f"the sample rate is {rate} Hz, but must be at least 1")
         clip = _checked(audio)
         fitted = fit_channels(
             resample(clip.to(self.device), rate, self.model.sample_rate), self.model.in_channels
         )
         ratio = self.model.downsampling_ratio
         padded = torch.nn.functional.pad(fitted, (0, -fitted.shape[-1] % ratio))
-        values = self.model.encode(padded[None])[0]
+        values = self.model.encode(padded[None].to(self._dtype))[0]
         return Latents(values.cpu(), rate, clip.shape[-1], clip.shape[0], self.fingerprint)
 
     @torch.inference_mode()
@@ -70,13 +76,13 @@ class Codec:
         if latents.fingerprint != self.fingerprint:
             raise CheckpointError(
                 f"these latents come from a model with the fingerprint {latents.fingerprint}, "
-                f"but this one has {self.fingerprint}"
+                f"but this one has {self.fingerprint}; decode them with the model that made them"
             )
-        values = latents.values.to(self.device)
-        audio = self.model.decode(values[None])[0]
+        values = latents.values.to(self.device, self._dtype)
+        audio = self.model.decode(values[None])[0].float()
         audio = resample(audio, self.model.sample_rate, latents.sample_rate)
         audio = _trimmed(audio, latents.samples)
-        return fit_channels(audio, latents.channels).float().cpu()
+        return fit_channels(audio, latents.channels).cpu()
 
     def reconstruct(self, audio: Tensor | Audio, sample_rate: int | None = None) -> Tensor:
         """Encodes and decodes one clip: (channels, samples), as long as it was."""
@@ -88,8 +94,11 @@ def _trimmed(audio: Tensor, samples: int) -> Tensor:
     return torch.nn.functional.pad(audio, (0, max(0, samples - audio.shape[-1])))[..., :samples]
 
 
-def _checked(audio: Tensor) -> Tensor:
+def _checked(audio: Any) -> Tensor:
+    audio = torch.as_tensor(audio)
     clip = audio[None] if audio.ndim == 1 else audio
+    if not clip.is_floating_point():
+        raise AudioError(f"samples are decimals between -1 and 1, not {clip.dtype}")
     if clip.ndim != 2 or clip.numel() == 0:
         raise AudioError(f"a clip is (channels, samples), not {tuple(audio.shape)}")
     if not torch.isfinite(clip).all():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from zoo.errors import CheckpointError
+from zoo.writing import write_whole
 
 _TENSOR = "latents"
+_TYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,9 @@ class Latents:
             "zoo_version": __version__,
         }
         content = save({_TENSOR: self.values.contiguous()}, metadata=metadata)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(content)
-            part.replace(path)
+            write_whole(path, content)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from None
 
     @classmethod
@@ -66,21 +63,11 @@ class Latents:
             with safe_open(path, framework="pt") as file:
                 values = file.get_tensor(_TENSOR)
                 facts = file.metadata() or {}
-            return cls(
-                values=values,
-                sample_rate=int(facts["sample_rate"]),
-                samples=int(facts["samples"]),
-                channels=int(facts["channels"]),
-                fingerprint=facts["fingerprint"],
-            )
+            numbers = [int(facts[key]) for key in ("sample_rate", "samples", "channels")]
+            if values.ndim != 2 or values.dtype not in _TYPES or min(numbers) < 1:
+                raise ValueError
+            return cls(values, *numbers, fingerprint=facts["fingerprint"])
         except (SafetensorError, KeyError, ValueError, OSError):
             raise CheckpointError(
                 f"{path}: not a latent file of zoo, or truncated; make one with `zoo encode`"
             ) from None
-
-    def __post_init__(self) -> None:
-        assert self.values.ndim == 2 and self.values.dtype in (
-            torch.float32,
-            torch.float16,
-            torch.bfloat16,
-        )

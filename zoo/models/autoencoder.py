@@ -13,7 +13,7 @@ from zoo.data.resample import fit_channels, resample
 from zoo.models.chunking import in_chunks
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
-from zoo.nets.span import input_span
+from zoo.nets.span import input_span, reflects
 
 
 class AudioAutoencoder(nn.Module):
@@ -119,18 +119,27 @@ class AudioAutoencoder(nn.Module):
     ) -> Any:
         """As `encode`; `chunked` runs the network over `chunk_size` frames at a time.
 
+        A network without a finite receptive field, such as one with an LSTM, runs over the whole
+        signal at once all the same.
+
         Args:
             overlap: frames that neighbouring chunks share, at least. None is what the receptive
                 field needs, which gives the unchunked result.
         """
-        if not chunked:
+        context = _finite(lambda: self.encoder_context) if chunked else None
+        if context is None:
             return self.encode(audio, skip_bottleneck, return_info, False, iterate_batch, **kwargs)
         ratio = self.downsampling_ratio
-        context = _at_least(self.encoder_context, overlap)
 
         def network(x: Tensor) -> Tensor:
             return in_chunks(
-                self._encode, x, step_in=ratio, step_out=1, chunk=chunk_size, context=context
+                self._encode,
+                x,
+                step_in=ratio,
+                step_out=1,
+                chunk=chunk_size,
+                context=_at_least(context, overlap),
+                mirrored=sum(context) if reflects(self.encoder) else 0,
             )
 
         audio = F.pad(audio, (0, -audio.shape[-1] % ratio))
@@ -148,14 +157,20 @@ class AudioAutoencoder(nn.Module):
         **kwargs: Any,
     ) -> Tensor:
         """As `decode`; `chunked` and `overlap` as in `encode_audio`."""
-        if not chunked:
+        context = _finite(lambda: self.decoder_context) if chunked else None
+        if context is None:
             return self.decode(latents, skip_bottleneck, iterate_batch, **kwargs)
         ratio = self.downsampling_ratio
-        context = _at_least(self.decoder_context, overlap)
 
         def network(z: Tensor) -> Tensor:
             return in_chunks(
-                self._decode, z, step_in=1, step_out=ratio, chunk=chunk_size, context=context
+                self._decode,
+                z,
+                step_in=1,
+                step_out=ratio,
+                chunk=chunk_size,
+                context=_at_least(context, overlap),
+                mirrored=sum(context) if reflects(self.decoder) else 0,
             )
 
         if self.bottleneck is not None and not skip_bottleneck:
@@ -164,7 +179,10 @@ class AudioAutoencoder(nn.Module):
 
     @property
     def encoder_context(self) -> tuple[int, int]:
-        """Latent frames before and after a frame whose audio the encoder sees for it."""
+        """Latent frames before and after a frame whose audio the encoder sees for it.
+
+        Raises: NotImplementedError for an encoder that sees all of it.
+        """
         first, last = input_span(self.encoder, 0, 0)
         if self.pretransform is not None:
             first, last = self.pretransform.encode_span(first, last)
@@ -172,7 +190,10 @@ class AudioAutoencoder(nn.Module):
 
     @property
     def decoder_context(self) -> tuple[int, int]:
-        """Latent frames before and after a frame that the decoder sees for its audio."""
+        """Latent frames before and after a frame that the decoder sees for its audio.
+
+        Raises: NotImplementedError for a decoder that sees all of them.
+        """
         first, last = 0, self.downsampling_ratio - 1
         if self.pretransform is not None:
             first, last = self.pretransform.decode_span(first, last)
@@ -242,6 +263,13 @@ class AudioAutoencoder(nn.Module):
 
 def _one_by_one(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
     return torch.cat([function(item) for item in batch.split(1)])
+
+
+def _finite(context: Callable[[], tuple[int, int]]) -> tuple[int, int] | None:
+    try:
+        return context()
+    except NotImplementedError:
+        return None
 
 
 def _at_least(context: tuple[int, int], overlap: int | None) -> tuple[int, int]:

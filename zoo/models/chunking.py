@@ -16,6 +16,7 @@ def in_chunks(
     step_out: int,
     chunk: int,
     context: tuple[int, int],
+    mirrored: int = 0,
 ) -> Tensor:
     """`function(x)` over windows of `chunk` units and their context, joined without seams.
 
@@ -26,12 +27,20 @@ def in_chunks(
         step_out: output positions in one unit.
         chunk: units in one window, at least 1.
         context: units that a window's first and last output see beyond its edges.
+        mirrored: units that an output sees towards the middle of the signal, once it sees one of
+            its ends.
     """
+    if chunk < 1:
+        raise ValueError(f"chunk_size is {chunk}, but must be at least 1")
     units = x.shape[-1] // step_in
     pieces: list[Tensor] = []
     for start in range(0, units, chunk):
         stop = min(start + chunk, units)
         left, right = max(0, start - context[0]), min(units, stop + context[1])
+        if mirrored and left == 0:
+            right = min(units, max(right, stop + mirrored))
+        if mirrored and right == units:
+            left = max(0, min(left, start - mirrored))
         window = function(x[..., left * step_in : right * step_in])
         pieces.append(window[..., (start - left) * step_out : (stop - left) * step_out])
     return torch.cat(pieces, dim=-1)

@@ -1,8 +1,9 @@
-"""Activations over time: Snake, ELU, and either of them at twice the rate."""
+"""Activations over time: Snake in two forms, those of torch, and any at twice the rate."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,22 @@ from torch.nn import functional as F
 
 _TAPS = 12
 _EPSILON = 1e-9
+
+# Those that a config may name; each gives a sample from the same sample alone.
+POINTWISE = (
+    nn.ELU,
+    nn.GELU,
+    nn.Identity,
+    nn.LeakyReLU,
+    nn.Mish,
+    nn.PReLU,
+    nn.ReLU,
+    nn.SELU,
+    nn.Sigmoid,
+    nn.SiLU,
+    nn.Softplus,
+    nn.Tanh,
+)
 
 
 class SnakeBeta(nn.Module):
@@ -27,6 +44,21 @@ class SnakeBeta(nn.Module):
         frequency = self.alpha.exp()[:, None]
         height = 1 / (self.beta.exp()[:, None] + _EPSILON)
         return x + height * torch.sin(x * frequency).square()
+
+
+class Snake1d(nn.Module):
+    """x + sin²(α x) / α with one α a channel. (batch, channels, samples), same shape out.
+
+    Source: Ziyin et al. 2020, arXiv:2006.08195; the form of the Descript Audio Codec.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(1, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        height = 1 / (self.alpha + _EPSILON)
+        return x + height * torch.sin(x * self.alpha).square()
 
 
 class _Upsample(nn.Module):
@@ -99,3 +131,9 @@ def activation(channels: int, *, use_snake: bool, antialias: bool = False) -> nn
     """Snake or ELU for `channels` channels, at twice the rate if `antialias`."""
     act = SnakeBeta(channels) if use_snake else nn.ELU()
     return Antialiased(act) if antialias else act
+
+
+def pointwise(name: str, parameters: Mapping[str, float]) -> nn.Module:
+    """The class of `POINTWISE` with this name."""
+    kinds: dict[str, Callable[..., nn.Module]] = {kind.__name__: kind for kind in POINTWISE}
+    return kinds[name](**parameters)

@@ -88,6 +88,26 @@ class DownConv1d(WNConv1d):
         return super().forward(x)[..., :frames]
 
 
+class WNConvTranspose1d(_WeightNorm):
+    """Transposed convolution, uncut: (batch, channels, n) → (…, (n - 1) · stride + kernel_size)."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, stride
+        self.channels = (in_channels, out_channels)
+        shape = (in_channels, out_channels, kernel_size)
+        self._create(shape, out_channels, out_channels * kernel_size, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose1d(x, self.weight, self.bias, stride=self.stride)
+
+    def extra_repr(self) -> str:
+        into, out = self.channels
+        return f"{into}, {out}, kernel_size={self.kernel_size}, stride={self.stride}"
+
+
 class UpConv1d(_WeightNorm):
     """Multiplies the length by `stride`, transposed: (batch, channels, frames) → (…, · stride)."""
 

@@ -8,24 +8,22 @@ arXiv:2306.06546.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from zoo.nets.activations import activation
+from zoo.nets.checkpointing import Checkpointed
 from zoo.nets.conv import DownConv1d, UpConv1d, WNConv1d
 
 Antialias = bool | Literal["all"]
 
 
-class ResidualUnit(nn.Module):
+class ResidualUnit(Checkpointed):
     """x + f(x) with two convolutions. (batch, channels, samples), same shape out."""
 
     def __init__(self, channels: int, dilation: int, *, use_snake: bool, antialias: bool) -> None:
         super().__init__()
-        self.checkpointing = False
         side = 3 * dilation
         self.layers = nn.Sequential(
             activation(channels, use_snake=use_snake, antialias=antialias),
@@ -35,9 +33,7 @@ class ResidualUnit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.checkpointing and torch.is_grad_enabled():
-            return x + cast(Tensor, checkpoint(self.layers, x, use_reentrant=False))
-        return x + self.layers(x)
+        return x + self.recomputed(self.layers, x)
 
 
 def _residual_units(channels: int, use_snake: bool, antialias: bool) -> list[ResidualUnit]:
@@ -175,10 +171,3 @@ class OobleckDecoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
-
-
-def set_checkpointing(network: nn.Module, on: bool) -> None:
-    """Recompute residual units in the backward pass instead of keeping their activations."""
-    for module in network.modules():
-        if isinstance(module, ResidualUnit):
-            module.checkpointing = on

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 from torch import nn
 
-from zoo.nets.activations import Antialiased, SnakeBeta
+from zoo.nets.activations import POINTWISE, Antialiased, Snake1d, SnakeBeta
 from zoo.nets.conv import UpConv1d, WNConv1d
+from zoo.nets.padded_conv import CutConvTranspose1d, PaddedConv1d
 
 Span = tuple[int, int]
 
@@ -14,18 +18,26 @@ def input_span(module: nn.Module, first: int, last: int) -> Span:
     """First and last input index that outputs `first` … `last` of `module` depend on.
 
     Indices count samples or frames of the module's own input and output; they may lie outside
-    of a signal, where its padding is. Raises: NotImplementedError for a layer it doesn't know.
+    of a signal, where its padding is. A network or block names its parts in order as `layers`.
+
+    Raises:
+        NotImplementedError: for a layer that depends on all of its input, and for one that is not
+            known here.
     """
     match module:
-        case nn.Sequential():
-            for layer in reversed(module):
-                first, last = input_span(layer, first, last)
-            return first, last
         case WNConv1d():
             reach = (module.kernel_size - 1) * module.dilation
             left = module.padding[0]
             return first * module.stride - left, last * module.stride - left + reach
-        case UpConv1d():
+        case nn.Conv1d(kernel_size=(1,), stride=(1,)):
+            return first, last
+        case PaddedConv1d():
+            _check_padded(module)
+            start = first * module.stride - module.left
+            return start, last * module.stride - module.left + module.reach
+        case UpConv1d() | CutConvTranspose1d():
+            if isinstance(module, CutConvTranspose1d):
+                _check_norm(module.convtr.norm)
             reach = module.kernel_size - 1 - module.cut
             return -((reach - first) // module.stride), (last + module.cut) // module.stride
         case nn.Upsample():
@@ -33,10 +45,40 @@ def input_span(module: nn.Module, first: int, last: int) -> Span:
             return first // factor, last // factor
         case Antialiased():
             return first - 5, last + 5
-        case SnakeBeta() | nn.ELU() | nn.Tanh() | nn.Identity():
+        case SnakeBeta() | Snake1d():
             return first, last
-        case nn.Module(layers=nn.Sequential() as layers):
+        case nn.LSTM() | nn.Module(lstm=nn.LSTM()):
+            raise NotImplementedError("an LSTM depends on all of the signal before")
+        case nn.Sequential() | nn.Module(layers=_):
             # In a residual unit the sum adds nothing that its layers do not see.
-            return input_span(layers, first, last)
+            layers = module if isinstance(module, nn.Sequential) else module.layers
+            for layer in reversed(list(cast(Iterable[nn.Module], layers))):
+                first, last = input_span(layer, first, last)
+            return first, last
+        case _ if isinstance(module, POINTWISE):
+            return first, last
         case _:
             raise NotImplementedError(f"input span of {type(module).__name__}")
+
+
+def reflects(network: nn.Module) -> bool:
+    """Whether an end of the signal is padded with its reflection.
+
+    Then an output near an end also depends on what lies mirrored: beyond its `input_span`, but
+    never by more than the span's other side.
+    """
+    return any(
+        isinstance(module, PaddedConv1d) and module.pad_mode == "reflect"
+        for module in network.modules()
+    )
+
+
+def _check_padded(conv: PaddedConv1d) -> None:
+    if conv.pad_mode == "circular":
+        raise NotImplementedError("circular padding joins both ends of the signal")
+    _check_norm(conv.conv.norm)
+
+
+def _check_norm(norm: nn.Module) -> None:
+    if isinstance(norm, nn.GroupNorm):
+        raise NotImplementedError("a norm over time depends on all of the signal")

@@ -139,6 +139,7 @@ def mel_to_hz(mel: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def mel_filterbank(
     sample_rate: int,
     fft_size: int,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -75,8 +76,6 @@ class AutoencoderModule(LightningModule):
         if self.adversary is not None and self.adversary.learns(self.global_step):
             self._update_discriminator(self.adversary, reconstruction)
         self._update_autoencoder(reconstruction)
-        for scheduler in self._schedulers():
-            scheduler.step()
 
     def validation_step(self, audio: Tensor, batch_index: int) -> Reconstruction:
         reconstruction = self.reconstruct(audio)
@@ -107,12 +106,13 @@ class AutoencoderModule(LightningModule):
 
     def _update_discriminator(self, adversary: Adversary, batch: Reconstruction) -> None:
         loss = adversary.discriminator_loss(batch.reals, batch.decoded.detach())
-        optimizer = self._optimizers()[1]
+        optimizer = self._optimizers()[1].optimizer
         optimizer.zero_grad()
         self.manual_backward(loss)
-        self._clip(adversary.discriminator)
+        self._clip(adversary.discriminator, optimizer)
         # The strategy's own call: a LightningOptimizer would advance `global_step` twice a batch.
         self.trainer.strategy.optimizer_step(optimizer, closure=_nothing)
+        self._advance(optimizer)
         self.log("train/discriminator", loss.detach(), prog_bar=True)
 
     def _update_autoencoder(self, batch: Reconstruction) -> None:
@@ -120,31 +120,37 @@ class AutoencoderModule(LightningModule):
         if self.adversary is not None and self.adversary.judges(self.global_step):
             losses |= self.adversary.generator_losses(batch.reals, batch.decoded)
         loss = torch.stack([term.weighted for term in losses.values()]).sum()
-        optimizer = self.optimizers()
-        optimizer = optimizer[0] if isinstance(optimizer, list) else optimizer
+        optimizer = self._optimizers()[0]
+        rate = optimizer.param_groups[0]["lr"]
         optimizer.zero_grad()
         self.manual_backward(loss)
-        self._clip(self.model)
+        self._clip(self.model, optimizer.optimizer)
         optimizer.step()
+        self._advance(optimizer.optimizer)
         values = {f"train/{name}": term.value.detach() for name, term in losses.items()}
-        rate = optimizer.param_groups[0]["lr"]
         self.log("train/loss", loss.detach(), prog_bar=True)
         self.log_dict({**values, "train/latent_std": batch.latents.detach().std(), "lr": rate})
 
-    def _clip(self, network: nn.Module) -> None:
+    def _clip(self, network: nn.Module, optimizer: Optimizer) -> None:
         limit = self.recipe.trainer.gradient_clip_val
         if limit > 0:
+            scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+            if scaler is not None:
+                scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(network.parameters(), limit)
 
-    def _optimizers(self) -> list[Optimizer]:
-        optimizers = self.optimizers(use_pl_optimizer=False)
-        return optimizers if isinstance(optimizers, list) else [optimizers]  # type: ignore[list-item]
+    def _advance(self, optimizer: Optimizer) -> None:
+        """The schedule of `optimizer`, if it has one."""
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            if scheduler.optimizer is optimizer:
+                scheduler.step()  # type: ignore[call-arg]
 
-    def _schedulers(self) -> list[Any]:
-        schedulers = self.lr_schedulers()
-        if schedulers is None:
-            return []
-        return schedulers if isinstance(schedulers, list) else [schedulers]
+    def _optimizers(self) -> list[LightningOptimizer]:
+        optimizers = self.optimizers()
+        return cast(
+            list[LightningOptimizer], optimizers if isinstance(optimizers, list) else [optimizers]
+        )
 
 
 def _nothing() -> None:

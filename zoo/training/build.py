@@ -26,8 +26,8 @@ from zoo.config.optimizers import (
 from zoo.config.recipe import RecipeConfig
 from zoo.errors import TrainingError
 from zoo.load import from_config
+from zoo.nets.checkpointing import set_checkpointing
 from zoo.nets.discriminators.multi_scale_stft import EncodecDiscriminator
-from zoo.nets.oobleck import set_checkpointing
 from zoo.training.adversary import Adversary
 from zoo.training.autoencoder_module import AutoencoderModule
 from zoo.training.inverse_lr import InverseLR

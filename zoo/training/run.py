@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning import Callback, Trainer, seed_everything
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.checkpoints.files import read_ckpt
 from zoo.config.recipe import RecipeConfig
-from zoo.config.resolve import write_recipe
+from zoo.config.resolve import RECIPE_FILE, write_recipe
 from zoo.data.messages import say
 from zoo.data.module import AudioDataModule
 from zoo.errors import AudioError, CheckpointError, TrainingError
 from zoo.training.build import build_module
 from zoo.training.callbacks.averaged_weights import AveragedWeights
 from zoo.training.callbacks.examples import Examples
-from zoo.training.callbacks.interruption import Interruption
+from zoo.training.callbacks.finite_loss import FiniteLoss
+from zoo.training.callbacks.interruption import Interruption, InterruptionError
 from zoo.training.callbacks.progress import TrainingProgress
 from zoo.training.callbacks.sample_counter import SampleCounter
 from zoo.training.callbacks.seeded_steps import SeededSteps
 from zoo.training.loggers import build_loggers
 
-RECIPE_FILE = "recipe.yaml"
 LAST = Path("checkpoints") / "last.ckpt"
 _FOLDER = "ZOO_RUN_FOLDER"
 
@@ -52,34 +55,41 @@ def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
 
     Raises:
         TrainingError, AudioError, CheckpointError, ConfigError: before the first step.
+        TrainingError: when the loss is no longer finite.
     """
     _quieten()
     folder = resume or _shared_folder(recipe)
     checkpoint = None if resume is None else _checked(folder / LAST, recipe)
     seed_everything(recipe.seed, verbose=False)
     module = build_module(recipe)
+    model: Any = module.model
     data = AudioDataModule(
         recipe.data,
         sample_rate=recipe.sample_rate,
-        channels=recipe.model.out_channels or recipe.model.io_channels,
+        channels=max(model.in_channels, model.out_channels),
         seed=recipe.seed,
     )
     data.setup()
+    trainer = _trainer(recipe, folder)
     _open(folder, recipe)
-    interruption = Interruption()
-    trainer = _trainer(recipe, folder, [interruption, *_callbacks(recipe, folder)])
+    trainer.loggers = build_loggers(recipe, folder)
+    interrupted = False
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trainer.save_checkpoint(folder / LAST)
+    except InterruptionError:
+        interrupted = True
     except AudioError as error:
         # From a loader process it arrives with that process's traceback in front.
         raise AudioError(str(error).splitlines()[-1].rpartition("AudioError: ")[2]) from None
-    trainer.save_checkpoint(folder / LAST)
-    if interruption.interrupted:
+    finally:
+        os.environ.pop(_FOLDER, None)
+    if interrupted:
         say(f"stopped at step {trainer.global_step}; go on with: zoo train resume={folder}")
     else:
         say(f"{trainer.global_step} steps done: {folder / LAST}")
         say(f"use it: zoo encode audio.wav --model {folder}")
-    return Run(folder, trainer.global_step, interruption.interrupted)
+    return Run(folder, trainer.global_step, interrupted)
 
 
 def new_folder(recipe: RecipeConfig) -> Path:
@@ -95,7 +105,7 @@ def new_folder(recipe: RecipeConfig) -> Path:
 
 def _shared_folder(recipe: RecipeConfig) -> Path:
     """A new folder; processes that Lightning starts for more devices get that of the first."""
-    if "LOCAL_RANK" in os.environ and _FOLDER in os.environ:
+    if rank_zero_only.rank > 0 and _FOLDER in os.environ:
         return Path(os.environ[_FOLDER])
     folder = new_folder(recipe)
     os.environ[_FOLDER] = str(folder)
@@ -111,7 +121,10 @@ def _open(folder: Path, recipe: RecipeConfig) -> None:
 
 def _checked(path: Path, recipe: RecipeConfig) -> Path:
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file, so there is nothing to resume from")
+        raise CheckpointError(
+            f"{path}: no such file, so there is nothing to resume from; it is written every "
+            f"checkpoints.every_n_steps = {recipe.checkpoints.every_n_steps} steps"
+        )
     done = read_ckpt(path).get("global_step", 0)
     if 0 <= recipe.trainer.max_steps <= done:
         raise TrainingError(
@@ -120,9 +133,20 @@ def _checked(path: Path, recipe: RecipeConfig) -> Path:
     return path
 
 
-def _trainer(recipe: RecipeConfig, folder: Path, callbacks: list[Callback]) -> Trainer:
+def _trainer(recipe: RecipeConfig, folder: Path) -> Trainer:
     config = recipe.trainer
     devices = list(config.devices) if isinstance(config.devices, tuple) else config.devices
+    try:
+        return _lightning_trainer(recipe, folder, devices)
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        # Lightning's own words: no such accelerator, strategy or device on this machine.
+        raise TrainingError(f"trainer: {str(error).splitlines()[0]}") from None
+
+
+def _lightning_trainer(
+    recipe: RecipeConfig, folder: Path, devices: list[int] | int | str
+) -> Trainer:
+    config = recipe.trainer
     return Trainer(
         accelerator=config.accelerator,
         devices=devices,
@@ -140,8 +164,8 @@ def _trainer(recipe: RecipeConfig, folder: Path, callbacks: list[Callback]) -> T
         benchmark=config.benchmark,
         detect_anomaly=config.detect_anomaly,
         profiler=config.profiler,
-        logger=build_loggers(recipe, folder),
-        callbacks=callbacks,
+        logger=False,
+        callbacks=[*_callbacks(recipe, folder), Interruption(folder / LAST)],
         default_root_dir=folder,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -156,6 +180,7 @@ def _callbacks(recipe: RecipeConfig, folder: Path) -> list[Callback]:
     callbacks: list[Callback] = [
         SeededSteps(recipe.seed),
         SampleCounter(),
+        FiniteLoss(math.gcd(recipe.trainer.log_every_n_steps, recipe.checkpoints.every_n_steps)),
         ModelCheckpoint(
             filename="last", every_n_train_steps=recipe.checkpoints.every_n_steps, **checkpoints
         ),

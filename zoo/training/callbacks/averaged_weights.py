@@ -14,10 +14,12 @@ from zoo.checkpoints.files import EMA_KEY
 class AveragedWeights(Callback):
     """Averages `module.model` after each update; validation runs on the average.
 
-    The decay is min(beta, 1 - (1 + update)^-power). The checkpoint holds the average once,
-    under its own key, beside the online weights.
+    The decay of update n is min(beta, 1 - (n - 1)^-power), and 0 for the first two: the random
+    weights of the start leave no trace. The checkpoint holds the average once, under its own
+    key, beside the online weights.
 
-    Source: the schedule of ema-pytorch, as stable_audio_tools/training/autoencoders.py uses it.
+    Source: ema-pytorch with `update_after_step=1`, as stable_audio_tools/training/autoencoders.py
+    sets it.
     """
 
     def __init__(self, beta: float = 0.9999, power: float = 0.75) -> None:
@@ -38,7 +40,7 @@ class AveragedWeights(Callback):
         if trainer.global_step == self._updates:
             return
         self._updates = trainer.global_step
-        decay = min(self.beta, 1 - (1 + self._updates) ** -self.power)
+        decay = min(self.beta, 1 - max(1, self._updates - 1) ** -self.power)
         self._update(pl_module.model.state_dict(), decay)  # type: ignore[operator]
 
     @torch.no_grad()
@@ -78,7 +80,7 @@ class AveragedWeights(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        self.average = checkpoint[EMA_KEY]
+        self.average = checkpoint.get(EMA_KEY, {})
 
     def state_dict(self) -> dict[str, Any]:
         return {"updates": self._updates}

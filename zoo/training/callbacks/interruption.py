@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -10,20 +11,31 @@ from lightning import Callback, LightningModule, Trainer
 from zoo.data.messages import say
 
 
+class InterruptionError(Exception):
+    """Ends `fit` after the state was saved."""
+
+
 class Interruption(Callback):
-    """The first Ctrl-C (or SIGTERM) ends the run after the step under way; a second one at once."""
+    """The first Ctrl-C (or SIGTERM) saves and ends the run after the step under way; a second
+    one ends it at once.
+
+    It has to be the last callback, so that all others have seen the step that is saved.
+
+    Args:
+        checkpoint: the file that is written.
+    """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
-        self.interrupted = False
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self._asked = False
         self._before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         def stop(number: int, frame: Any) -> None:
-            self.interrupted = True
+            self._asked = True
             self._restore()
-            trainer.should_stop = True
             say("stopping after this step; once more stops at once, without saving")
 
         try:
@@ -31,6 +43,14 @@ class Interruption(Callback):
         except ValueError:
             # Only the main thread may handle signals.
             self._before = {}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any
+    ) -> None:
+        # Whichever process was asked, all of them stop at the same step.
+        if trainer.strategy.reduce_boolean_decision(self._asked, all=False):
+            trainer.save_checkpoint(self.checkpoint)
+            raise InterruptionError
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restore()

@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class SeededSteps(Callback):
-    """Seeds torch before each batch from (seed, batch, rank): a resumed run goes on as it was."""
+    """Seeds torch before each batch from (seed, step, rank): a resumed run goes on as it was."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -18,6 +18,6 @@ class SeededSteps(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any
     ) -> None:
-        text = f"{self.seed}/{trainer.fit_loop.total_batch_idx + 1}/{trainer.global_rank}"
+        text = f"{self.seed}/{trainer.global_step}/{trainer.global_rank}"
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         torch.manual_seed(int.from_bytes(digest, "little") >> 1)

@@ -1,0 +1,64 @@
+"""What the rules ask of any encoder or decoder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from zoo.config.base import Bool, Config
+from zoo.errors import Problem
+
+
+class NetworkConfig(Config):
+    """Base of all encoders and decoders.
+
+    The class attributes are the names, under `config`, of what the rules compare.
+    """
+
+    ratio_key: ClassVar[str] = "strides"
+    latent_key: ClassVar[str] = "latent_dim"
+    audio_key: ClassVar[str]
+
+    requires_grad: Bool = Field(default=True, description="Whether its weights are trained")
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """Down- or upsampling of each block, in the order of the file."""
+        raise NotImplementedError
+
+    @property
+    def ratio(self) -> int:
+        """Input samples per latent frame of an encoder, output samples of a decoder."""
+        return math.prod(self.factors)
+
+    @property
+    def input_channels(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def output_channels(self) -> int:
+        raise NotImplementedError
+
+    def contradictions(self) -> Iterator[Problem]:
+        """What its parameters say against each other; paths relative to this part."""
+        yield from ()
+
+
+class DecoderNetworkConfig(NetworkConfig):
+    """Base of all decoders."""
+
+    soft_clip: Bool = Field(
+        default=False, description="tanh on the model's output, after the pretransform"
+    )
+
+
+def blocks_of_equal_length(c_mults: tuple[int, ...], strides: tuple[int, ...]) -> Iterator[Problem]:
+    """One problem unless there is one width for each stride."""
+    if len(c_mults) != len(strides):
+        yield Problem(
+            "config.strides",
+            f"{len(strides)} strides, but {len(c_mults)} c_mults: each block needs one of each",
+        )

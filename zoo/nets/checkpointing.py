@@ -1,0 +1,29 @@
+"""Activations computed again in the backward pass instead of being kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+class Checkpointed(nn.Module):
+    """A part of a network that may trade time for memory; off unless `set_checkpointing`."""
+
+    checkpointing = False
+
+    def recomputed(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """`function(x)`, whose activations are kept only without `checkpointing`."""
+        if self.checkpointing and torch.is_grad_enabled():
+            return cast(Tensor, checkpoint(function, x, use_reentrant=False))
+        return function(x)
+
+
+def set_checkpointing(network: nn.Module, on: bool) -> None:
+    """Recompute residual units in the backward pass instead of keeping their activations."""
+    for module in network.modules():
+        if isinstance(module, Checkpointed):
+            module.checkpointing = on
