@@ -14,7 +14,14 @@ from torch import nn
 from zoo.config.base import Config
 from zoo.config.bottlenecks import (
     BottleneckConfig,
+    DACRVQBottleneckConfig,
+    DACRVQVAEBottleneckConfig,
+    DitheredFSQBottleneckConfig,
+    FSQBottleneckConfig,
     L2NormBottleneckConfig,
+    RVQBottleneckConfig,
+    RVQVAEBottleneckConfig,
+    SoftNormBottleneckConfig,
     TanhBottleneckConfig,
     VAEBottleneckConfig,
     WassersteinBottleneckConfig,
@@ -43,7 +50,12 @@ from zoo.config.taae import TAAEDecoderConfig, TAAEEncoderConfig
 from zoo.errors import ConfigError
 from zoo.models.autoencoder import AudioAutoencoder
 from zoo.nets.bottlenecks.base import Bottleneck
+from zoo.nets.bottlenecks.dac_rvq import DACRVQBottleneck, DACRVQVAEBottleneck
+from zoo.nets.bottlenecks.dithered_fsq import DitheredFSQBottleneck
+from zoo.nets.bottlenecks.fsq import FSQBottleneck
 from zoo.nets.bottlenecks.l2_norm import L2Bottleneck
+from zoo.nets.bottlenecks.rvq import RVQBottleneck, RVQVAEBottleneck
+from zoo.nets.bottlenecks.softnorm import SoftNormBottleneck
 from zoo.nets.bottlenecks.tanh import TanhBottleneck
 from zoo.nets.bottlenecks.vae import VAEBottleneck
 from zoo.nets.bottlenecks.wasserstein import WassersteinBottleneck
@@ -134,6 +146,8 @@ def create_decoder_from_config(config: Mapping[str, Any] | DecoderConfig) -> nn.
 def create_bottleneck_from_config(config: Mapping[str, Any] | BottleneckConfig) -> Bottleneck:
     """A bottleneck, its weights frozen unless `requires_grad`."""
     part: BottleneckConfig = validate_any(BottleneckConfig, config)
+    if problems := list(part.contradictions()):
+        raise ConfigError(problems)
     match part:
         case VAEBottleneckConfig():
             bottleneck = VAEBottleneck()
@@ -143,6 +157,20 @@ def create_bottleneck_from_config(config: Mapping[str, Any] | BottleneckConfig) 
             bottleneck = L2Bottleneck()
         case WassersteinBottleneckConfig():
             bottleneck = WassersteinBottleneck(**dict(part.config))
+        case SoftNormBottleneckConfig():
+            bottleneck = SoftNormBottleneck(**dict(part.config))
+        case RVQBottleneckConfig():
+            bottleneck = RVQBottleneck(**part.config.model_dump())
+        case RVQVAEBottleneckConfig():
+            bottleneck = RVQVAEBottleneck(**part.config.model_dump())
+        case DACRVQBottleneckConfig():
+            bottleneck = DACRVQBottleneck(**dict(part.config))
+        case DACRVQVAEBottleneckConfig():
+            bottleneck = DACRVQVAEBottleneck(**dict(part.config))
+        case FSQBottleneckConfig():
+            bottleneck = FSQBottleneck(**part.config.model_dump())
+        case DitheredFSQBottleneckConfig():
+            bottleneck = DitheredFSQBottleneck(**dict(part.config))
         case _:
             assert_never(part)
     return bottleneck.requires_grad_(part.requires_grad)

@@ -12,6 +12,10 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from zoo.config.bottlenecks import (
+    FSQBottleneckConfig,
+    SoftNormBottleneckConfig,
+)
 from zoo.config.model import StandardAutoencoderConfigContainer
 from zoo.errors import ConfigError, Problem, ZooError
 
@@ -50,6 +54,17 @@ def _unknown_there(container: StandardAutoencoderConfigContainer) -> Iterator[Pr
             yield Problem(
                 f"model.{name}.config.antialias_activation", "'all' does not exist upstream"
             )
+    match model.bottleneck:
+        case SoftNormBottleneckConfig():
+            yield Problem("model.bottleneck.type", "no config reaches 'softnorm' upstream")
+        case FSQBottleneckConfig(config=fsq):
+            if fsq.num_codebooks == 1 and not fsq.keep_num_codebooks_dim:
+                yield Problem(
+                    "model.bottleneck.config.keep_num_codebooks_dim",
+                    "must be true: upstream can't encode with a single codebook",
+                )
+        case _:
+            pass
 
 
 @contextlib.contextmanager

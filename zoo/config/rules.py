@@ -22,6 +22,9 @@ def contradictions(container: StandardAutoencoderConfigContainer) -> Iterator[Pr
     for name, part in (("encoder", model.encoder), ("decoder", model.decoder)):
         for problem in part.contradictions():
             yield Problem(f"model.{name}.{problem.path}", problem.message)
+    if model.bottleneck is not None:
+        for problem in model.bottleneck.contradictions(model.latent_dim):
+            yield Problem(f"model.bottleneck.{problem.path}", problem.message)
     yield from _ratios(model)
     yield from _latents(model)
     yield from _channels(model)

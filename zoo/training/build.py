@@ -73,7 +73,15 @@ def build_objective(recipe: RecipeConfig) -> Objective:
         weight: float = getattr(losses, name)
         if weight > 0:
             distances[name] = (weight, function)
-    return Objective(distances, {"kl": losses.kl, "mmd": losses.mmd})
+    bottleneck = {
+        "kl": losses.kl,
+        "mmd": losses.mmd,
+        "quantizer_loss": losses.quantizer,
+        "vq/commitment_loss": losses.commitment,
+        "vq/codebook_loss": losses.codebook,
+        "softnorm_loss": losses.softnorm,
+    }
+    return Objective(distances, bottleneck)
 
 
 def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module:
