@@ -11,7 +11,12 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from zoo.config.model import StandardAutoencoderConfigContainer
+from zoo.config.model import (
+    AutoencoderConfig,
+    AutoencoderContainer,
+    AutoencoderPretransformConfig,
+)
+from zoo.config.pretransforms import PQMFPretransformConfig
 from zoo.errors import ConfigError, Problem, ZooError
 
 _INSTALL = (
@@ -21,21 +26,14 @@ _INSTALL = (
 )
 
 
-def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
+def build_upstream(container: AutoencoderContainer) -> nn.Module:
     """Upstream's own `AudioAutoencoder` for a config of ours, in eval mode.
 
     Raises:
         ZooError: where upstream is not installed; the message says how to install it.
         ConfigError: for options that upstream doesn't have.
     """
-    problems = [
-        Problem(f"model.{name}.config.antialias_activation", "'all' does not exist upstream")
-        for name, part in (
-            ("encoder", container.model.encoder),
-            ("decoder", container.model.decoder),
-        )
-        if part.config.antialias_activation == "all"
-    ]
+    problems = list(_only_here(container.model, "model"))
     if problems:
         raise ConfigError(problems)
     with quiet():
@@ -44,6 +42,24 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
         model = create_autoencoder_from_config(container.to_dict())
     setattr(model, "config", container)  # noqa: B010 – nn.Module's type knows no such attribute
     return model.eval()
+
+
+def _only_here(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
+    """What upstream can't build, also in the autoencoders inside."""
+    for name, part in (("encoder", model.encoder), ("decoder", model.decoder)):
+        if part.config.antialias_activation == "all":
+            yield Problem(
+                f"{path}.{name}.config.antialias_activation", "'all' does not exist upstream"
+            )
+    match model.pretransform:
+        case PQMFPretransformConfig():
+            yield Problem(
+                f"{path}.pretransform.type", "'pqmf' fails upstream with any current scipy"
+            )
+        case AutoencoderPretransformConfig(config=inner):
+            yield from _only_here(inner, f"{path}.pretransform.config")
+        case _:
+            pass
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from zoo.data.resample import fit_channels, resample
 from zoo.models.chunking import in_chunks
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
-from zoo.nets.span import input_span
+from zoo.nets.span import Span, input_span
 
 
 class AudioAutoencoder(nn.Module):
@@ -162,21 +162,27 @@ class AudioAutoencoder(nn.Module):
             latents = self.bottleneck.decode(latents, **kwargs)
         return _one_by_one(network, latents) if iterate_batch else network(latents)
 
+    def encode_span(self, first: int, last: int) -> Span:
+        """First and last audio sample that latent frames `first` … `last` depend on."""
+        span = input_span(self.encoder, first, last)
+        return span if self.pretransform is None else self.pretransform.encode_span(*span)
+
+    def decode_span(self, first: int, last: int) -> Span:
+        """First and last latent frame that audio samples `first` … `last` depend on."""
+        if self.pretransform is not None:
+            first, last = self.pretransform.decode_span(first, last)
+        return input_span(self.decoder, first, last)
+
     @property
     def encoder_context(self) -> tuple[int, int]:
         """Latent frames before and after a frame whose audio the encoder sees for it."""
-        first, last = input_span(self.encoder, 0, 0)
-        if self.pretransform is not None:
-            first, last = self.pretransform.encode_span(first, last)
+        first, last = self.encode_span(0, 0)
         return max(0, -(first // self.downsampling_ratio)), max(0, last // self.downsampling_ratio)
 
     @property
     def decoder_context(self) -> tuple[int, int]:
         """Latent frames before and after a frame that the decoder sees for its audio."""
-        first, last = 0, self.downsampling_ratio - 1
-        if self.pretransform is not None:
-            first, last = self.pretransform.decode_span(first, last)
-        first, last = input_span(self.decoder, first, last)
+        first, last = self.decode_span(0, self.downsampling_ratio - 1)
         return max(0, -first), max(0, last)
 
     def preprocess_audio_for_encoder(self, audio: Tensor, in_sr: int) -> Tensor:

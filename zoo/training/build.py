@@ -11,7 +11,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRScheduler
 
+from zoo.checkpoints.files import read_checkpoint
+from zoo.checkpoints.weights import load_weights
 from zoo.config.losses import DiscriminatorConfig, EncodecDiscriminatorConfig
+from zoo.config.model import AutoencoderPretransformConfig
 from zoo.config.optimizers import (
     AdamConfig,
     AdamWConfig,
@@ -24,6 +27,7 @@ from zoo.config.optimizers import (
     SGDConfig,
 )
 from zoo.config.recipe import RecipeConfig
+from zoo.data.messages import say
 from zoo.errors import TrainingError
 from zoo.load import from_config
 from zoo.nets.discriminators.multi_scale_stft import EncodecDiscriminator
@@ -40,8 +44,10 @@ def build_module(recipe: RecipeConfig) -> AutoencoderModule:
 
     Raises:
         ConfigError: where the recipe's engine can't build the model.
+        CheckpointError: where `pretransform_checkpoint` can't be read or does not fit.
     """
     model = from_config(recipe.container(), engine=recipe.engine).train()
+    _fill_pretransform(model, recipe)
     if recipe.engine == "zoo":
         set_checkpointing(model, recipe.checkpointing == "on")
     adversary = None
@@ -53,6 +59,15 @@ def build_module(recipe: RecipeConfig) -> AutoencoderModule:
         "discriminator": partial(build_optimization, recipe.optimizers.discriminator),
     }
     return AutoencoderModule(model, build_objective(recipe), adversary, configure, recipe)
+
+
+def _fill_pretransform(model: Any, recipe: RecipeConfig) -> None:
+    """Loads the weights of the autoencoder in the pretransform, if there is one."""
+    if recipe.pretransform_checkpoint is not None:
+        checkpoint = read_checkpoint(recipe.pretransform_checkpoint)
+        load_weights(model.pretransform.model, checkpoint.weights, str(checkpoint.path))
+    elif isinstance(recipe.model.pretransform, AutoencoderPretransformConfig):
+        say("the pretransform has random weights; give it some: pretransform_checkpoint=PATH")
 
 
 def build_objective(recipe: RecipeConfig) -> Objective:
