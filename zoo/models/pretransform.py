@@ -103,3 +103,31 @@ class AutoencoderPretransform(Pretransform):
         if self.model_half:
             self.model._apply(lambda x: x.half() if x.is_floating_point() else x)
         return self
+
+
+class PretrainedPretransform(AutoencoderPretransform):
+    """A codec with tokens, whose latents may stay unquantised until they are decoded.
+
+    Args:
+        model: the codec; it stays in eval mode.
+        quantize_on_decode: `encode` gives what the encoder gives, `decode` quantises it.
+        **options: as of `AutoencoderPretransform`.
+
+    Source: stable_audio_tools/models/pretransforms.py.
+    """
+
+    def __init__(
+        self, model: AudioAutoencoder, quantize_on_decode: bool = True, **options: Any
+    ) -> None:
+        super().__init__(model, **options)
+        assert model.is_discrete
+        self.quantize_on_decode = quantize_on_decode
+
+    def encode(self, x: Tensor, **kwargs: Any) -> Tensor:
+        return super().encode(x, **{"skip_bottleneck": self.quantize_on_decode, **kwargs})
+
+    def decode(self, z: Tensor, **kwargs: Any) -> Tensor:
+        if self.quantize_on_decode:
+            bottleneck: Any = self.model.bottleneck
+            z = bottleneck.encode(z * self.scale) / self.scale
+        return super().decode(z, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
@@ -30,8 +31,8 @@ class PatchedPretransform(Pretransform):
         self.downsampling_ratio = patch_size // oversampling
         self.encoded_channels = channels * patch_size
         if oversampling > 1:
-            self.input_upsampler = Resample(1, oversampling)
-            self.output_downsampler = Resample(oversampling, 1)
+            self.input_upsampler = _resampler(1, oversampling)
+            self.output_downsampler = _resampler(oversampling, 1)
 
     def encode(self, x: Tensor) -> Tensor:
         """(batch, channels, samples) → (batch, channels · patch_size, ⌈samples / ratio⌉)."""
@@ -58,3 +59,10 @@ class PatchedPretransform(Pretransform):
             first = first * self.oversampling - reach
             last = (last + 1) * self.oversampling - 1 + reach
         return first // self.patch_size, last // self.patch_size
+
+
+def _resampler(old: int, new: int) -> Resample:
+    wanted = torch.get_default_device()
+    # It can't compute its kernel on the meta device.
+    with torch.device("cpu"):
+        return Resample(old, new).to(wanted)
