@@ -82,7 +82,7 @@ def audiocraft_file(model_type: str) -> Path:
     try:
         return Path(hf_hub_download(repository, _AUDIOCRAFT_FILE))
     except (OSError, ValueError) as error:
-        command = f"huggingface-cli download {repository} {_AUDIOCRAFT_FILE}"
+        command = f"hf download {repository} {_AUDIOCRAFT_FILE}"
         raise CheckpointError(
             f"{model_type} can't be downloaded ({_reason(error)}); on a machine with a network, "
             f"run `{command}` and copy its cache here, to the folder that HF_HOME names"
