@@ -41,14 +41,24 @@ from zoo.config.encoders import (
 from zoo.config.load import load_config
 from zoo.config.local_attention import LocalAttentionDecoderConfig, LocalAttentionEncoderConfig
 from zoo.config.model import (
+    AutoencoderContainer,
+    AutoencoderPretransformConfig,
     DiffusionAutoencoderConfigContainer,
+    HyperencoderConfigContainer,
+    PretransformConfig,
     StandardAutoencoderConfigContainer,
 )
-from zoo.config.pretransforms import PatchedPretransformConfig, PretransformConfig
+from zoo.config.pretransforms import (
+    PatchedPretransformConfig,
+    PQMFPretransformConfig,
+    WaveletPretransformConfig,
+)
 from zoo.config.problems import validate_any
+from zoo.config.rules import check_pretransform
 from zoo.config.taae import TAAEDecoderConfig, TAAEEncoderConfig
 from zoo.errors import ConfigError
 from zoo.models.autoencoder import AudioAutoencoder
+from zoo.models.pretransform import AutoencoderPretransform
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.bottlenecks.dac_rvq import DACRVQBottleneck, DACRVQVAEBottleneck
 from zoo.nets.bottlenecks.dithered_fsq import DitheredFSQBottleneck
@@ -64,6 +74,8 @@ from zoo.nets.local_attention import LocalAttentionDecoder, LocalAttentionEncode
 from zoo.nets.oobleck import OobleckDecoder, OobleckEncoder
 from zoo.nets.pretransforms.base import Pretransform
 from zoo.nets.pretransforms.patched import PatchedPretransform
+from zoo.nets.pretransforms.pqmf import PQMFPretransform
+from zoo.nets.pretransforms.wavelet import WaveletPretransform
 from zoo.nets.seanet import SeanetDecoder, SeanetEncoder
 from zoo.nets.taae import TAAEDecoder, TAAEEncoder
 
@@ -73,8 +85,8 @@ Source = Mapping[str, Any] | Config
 def create_model_from_config(config: Source) -> AudioAutoencoder:
     """The model of a container, in eval mode, its config in `model.config`."""
     match container := load_config(config):
-        case StandardAutoencoderConfigContainer():
-            return create_autoencoder_from_config(container)
+        case StandardAutoencoderConfigContainer() | HyperencoderConfigContainer():
+            return _autoencoder(container)
         case DiffusionAutoencoderConfigContainer():
             raise ConfigError("diffusion autoencoders can't be built by this version of zoo")
         case _:
@@ -86,6 +98,18 @@ def create_autoencoder_from_config(config: Source) -> AudioAutoencoder:
     container = load_config(config)
     if not isinstance(container, StandardAutoencoderConfigContainer):
         raise ConfigError(f"a {container.model_type} is not a standard autoencoder")
+    return _autoencoder(container)
+
+
+def create_hyperencoder_from_config(config: Source) -> AudioAutoencoder:
+    """An autoencoder over another autoencoder's latents, which its pretransform holds."""
+    container = load_config(config)
+    if not isinstance(container, HyperencoderConfigContainer):
+        raise ConfigError(f"a {container.model_type} is not a hyperencoder")
+    return _autoencoder(container)
+
+
+def _autoencoder(container: AutoencoderContainer) -> AudioAutoencoder:
     parts = container.model
     model = AudioAutoencoder(
         encoder=create_encoder_from_config(parts.encoder),
@@ -181,10 +205,25 @@ def create_pretransform_from_config(
 ) -> Pretransform:
     """A pretransform for audio at `sample_rate` Hz, its weights frozen unless `enable_grad`."""
     part: PretransformConfig = validate_any(PretransformConfig, config)
+    check_pretransform(part)
     match part:
+        case WaveletPretransformConfig():
+            pretransform = WaveletPretransform(**dict(part.config))
         case PatchedPretransformConfig():
             pretransform = PatchedPretransform(**dict(part.config))
+        case PQMFPretransformConfig():
+            pretransform = PQMFPretransform(**dict(part.config))
+        case AutoencoderPretransformConfig():
+            inner = StandardAutoencoderConfigContainer(sample_rate=sample_rate, model=part.config)
+            pretransform = AutoencoderPretransform(
+                _autoencoder(inner),
+                scale=part.scale,
+                model_half=part.model_half,
+                iterate_batch=part.iterate_batch,
+                chunked=part.chunked,
+            )
         case _:
             assert_never(part)
     pretransform.enable_grad = part.enable_grad
-    return pretransform.requires_grad_(part.enable_grad)
+    # Where they are trained, each part inside has its own `requires_grad`.
+    return pretransform if part.enable_grad else pretransform.requires_grad_(False)

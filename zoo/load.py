@@ -13,7 +13,7 @@ from zoo.checkpoints.files import read_checkpoint
 from zoo.checkpoints.weights import load_weights
 from zoo.config.base import Config
 from zoo.config.load import load_config
-from zoo.config.model import StandardAutoencoderConfigContainer
+from zoo.config.model import DiffusionAutoencoderConfigContainer
 from zoo.errors import ConfigError
 from zoo.factory import create_model_from_config
 from zoo.interop import build_upstream
@@ -47,8 +47,8 @@ def from_config(
         case "zoo":
             model: nn.Module = create_model_from_config(container)
         case "stable-audio-tools":
-            if not isinstance(container, StandardAutoencoderConfigContainer):
-                raise ConfigError(f"engine {engine} builds standard autoencoders only")
+            if isinstance(container, DiffusionAutoencoderConfigContainer):
+                raise ConfigError(f"engine {engine} builds no diffusion autoencoders")
             model = build_upstream(container)
         case _:
             raise ConfigError(f"unknown engine '{engine}' (allowed: zoo, stable-audio-tools)")
