@@ -54,11 +54,15 @@ from zoo.config.pretransforms import (
     WaveletPretransformConfig,
 )
 from zoo.config.problems import validate_any
+from zoo.config.published import (
+    AudiocraftPretrainedPretransformConfig,
+    DACPretrainedPretransformConfig,
+)
 from zoo.config.rules import check_pretransform
 from zoo.config.taae import TAAEDecoderConfig, TAAEEncoderConfig
 from zoo.errors import ConfigError
 from zoo.models.autoencoder import AudioAutoencoder
-from zoo.models.pretransform import AutoencoderPretransform
+from zoo.models.pretransform import AutoencoderPretransform, PretrainedPretransform
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.bottlenecks.dac_rvq import DACRVQBottleneck, DACRVQVAEBottleneck
 from zoo.nets.bottlenecks.dithered_fsq import DitheredFSQBottleneck
@@ -203,7 +207,10 @@ def create_bottleneck_from_config(config: Mapping[str, Any] | BottleneckConfig) 
 def create_pretransform_from_config(
     config: Mapping[str, Any] | PretransformConfig, sample_rate: int
 ) -> Pretransform:
-    """A pretransform for audio at `sample_rate` Hz, its weights frozen unless `enable_grad`."""
+    """A pretransform for audio at `sample_rate` Hz, its weights frozen unless `enable_grad`.
+
+    Those of a published codec are random too: `zoo.from_config` reads them.
+    """
     part: PretransformConfig = validate_any(PretransformConfig, config)
     check_pretransform(part)
     match part:
@@ -221,6 +228,19 @@ def create_pretransform_from_config(
                 model_half=part.model_half,
                 iterate_batch=part.iterate_batch,
                 chunked=part.chunked,
+            )
+        case DACPretrainedPretransformConfig(config=options):
+            pretransform = PretrainedPretransform(
+                create_autoencoder_from_config(part.autoencoder),
+                quantize_on_decode=options.quantize_on_decode,
+                scale=options.scale,
+                chunked=options.chunked,
+            )
+        case AudiocraftPretrainedPretransformConfig(config=options):
+            pretransform = PretrainedPretransform(
+                create_autoencoder_from_config(part.autoencoder),
+                quantize_on_decode=options.quantize_on_decode,
+                scale=options.scale,
             )
         case _:
             assert_never(part)

@@ -19,6 +19,10 @@ from zoo.config.model import (
     AutoencoderPretransformConfig,
 )
 from zoo.config.pretransforms import PQMFPretransformConfig
+from zoo.config.published import (
+    AudiocraftPretrainedPretransformConfig,
+    DACPretrainedPretransformConfig,
+)
 from zoo.errors import ConfigError, Problem, ZooError
 
 _SAMPLERS = "k_diffusion"
@@ -74,6 +78,11 @@ def _unknown_there(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
             )
         case AutoencoderPretransformConfig(config=inner):
             yield from _unknown_there(inner, f"{path}.pretransform.config")
+        case DACPretrainedPretransformConfig() | AudiocraftPretrainedPretransformConfig():
+            yield Problem(
+                f"{path}.pretransform.type",
+                f"'{model.pretransform.type}' needs another package upstream, with its own weights",
+            )
         case _:
             pass
 

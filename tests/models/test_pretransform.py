@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zoo
-from tests.examples import random_oobleck
+from tests.examples import random_oobleck, random_seanet
 from tests.oracle import import_upstream
 from zoo.errors import ConfigError
 from zoo.factory import (
@@ -38,6 +38,15 @@ def inner(rng: random.Random, **outer: Any) -> dict[str, Any]:
     if config.get("bottleneck", {}).get("type") == "wasserstein":
         config["bottleneck"] = {"type": "wasserstein", "config": {"use_tanh": True}}
     return {"type": "autoencoder", "config": config, **outer}
+
+
+def inner_seanet(rng: random.Random) -> dict[str, Any]:
+    """A random SEANet autoencoder of stereo audio, which may reflect it at its ends."""
+    config = random_seanet(rng, ratios=(2, 3), finite=True)["model"]
+    for part in ("encoder", "decoder"):
+        config[part]["config"]["channels"] = 2
+    config["io_channels"] = 2
+    return {"type": "autoencoder", "config": config}
 
 
 def channels_and_ratio(pretransform: dict[str, Any]) -> tuple[int, int]:
@@ -133,7 +142,7 @@ CHUNKED: list[str] = []
 
 
 @torch.no_grad()
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=90, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     frames=st.integers(1, 40),
@@ -153,7 +162,15 @@ def test_chunked_is_unchunked(seed, frames, short, chunk):
     pqmf = copy.deepcopy(PQMF)
     pqmf["config"] |= {"attenuation": rng.choice((40, 100)), "num_bands": rng.choice((1, 3, 4))}
     chosen = rng.choice(
-        (wavelet, PATCHED, OVERSAMPLED, pqmf, inner(rng, chunked=rng.random() < 0.5), each()[-1])
+        (
+            wavelet,
+            PATCHED,
+            OVERSAMPLED,
+            pqmf,
+            inner(rng, chunked=rng.random() < 0.5),
+            inner_seanet(rng),
+            each()[-1],
+        )
     )
     model = zoo.from_config(around(chosen, TINY))
     audio = torch.randn(1, 2, max(1, frames * model.downsampling_ratio - short))
@@ -167,7 +184,7 @@ def test_chunked_is_unchunked(seed, frames, short, chunk):
 
 
 def test_how_many_chunked_ran():
-    assert len(CHUNKED) >= 60
+    assert len(CHUNKED) >= 90
     assert set(CHUNKED) == {"wavelet", "patched", "pqmf", "autoencoder"}
 
 

