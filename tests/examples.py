@@ -173,6 +173,54 @@ def random_seanet(
     )
 
 
+def random_taae(rng: random.Random, strides: tuple[int, ...] = (1, 2, 3, 4)) -> dict[str, Any]:
+    """A sound config of a small transformer autoencoder with strides out of `strides`."""
+    blocks = rng.randint(1, 2)
+    chosen = [rng.choice(strides) for _ in range(blocks)]
+    bottleneck = rng.choice((None, "vae", "tanh"))
+    io_channels, latent_dim = rng.choice((1, 2)), rng.randint(1, 5)
+    shared = {
+        "channels": rng.randint(1, 9),
+        "c_mults": [rng.randint(1, 3) for _ in range(blocks)],
+        "strides": chosen,
+        "transformer_depths": [rng.randint(0, 2) for _ in range(blocks)],
+        "use_snake": rng.random() < 0.5,
+        "sliding_window": rng.choice((None, [rng.randint(0, 9), rng.randint(0, 9)], [-1, 3])),
+        "checkpointing": rng.random() < 0.3,
+        "conformer": rng.random() < 0.3,
+        "layer_scale": rng.random() < 0.7,
+        "use_dilated_conv": rng.random() < 0.3,
+    }
+    encoder = {**shared, "in_channels": io_channels}
+    encoder["latent_dim"] = latent_dim * (2 if bottleneck == "vae" else 1)
+    decoder = {**shared, "out_channels": io_channels, "latent_dim": latent_dim}
+    return _autoencoder("taae", rng, encoder, decoder, chosen, latent_dim, io_channels, bottleneck)
+
+
+def random_local_attention(rng: random.Random) -> dict[str, Any]:
+    """A sound config of a small autoencoder of local attention."""
+    blocks = rng.randint(1, 2)
+    ratios = [rng.randint(1, 4) for _ in range(blocks)]
+    bottleneck = rng.choice((None, "vae", "tanh"))
+    io_channels, latent_dim = rng.choice((1, 2)), rng.randint(1, 5)
+    heads = [rng.randint(1, 3) for _ in range(blocks)]
+    shared = {
+        "embed_dims": [count * rng.randint(1, 8) for count in heads],
+        "heads": heads,
+        "depths": [rng.randint(0, 2) for _ in range(blocks)],
+        "local_attn_window_size": rng.randint(1, 20),
+        "causal": rng.random() < 0.5,
+        "ff_mult": rng.choice((1, 2, 1.5)),
+    }
+    wide = latent_dim * (2 if bottleneck == "vae" else 1)
+    encoder = {**shared, "ratios": ratios, "in_channels": io_channels, "out_channels": wide}
+    decoder = {**shared, "ratios": ratios[::-1]}
+    decoder |= {"in_channels": latent_dim, "out_channels": io_channels}
+    return _autoencoder(
+        "local_attn", rng, encoder, decoder, ratios, latent_dim, io_channels, bottleneck
+    )
+
+
 def _autoencoder(
     kind: str,
     rng: random.Random,

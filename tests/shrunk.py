@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zoo.config.model import AutoencoderPretransformConfig
 from zoo.config.recipe import RecipeConfig
 from zoo.config.resolve import resolve_recipe
 
@@ -30,11 +31,18 @@ SMALL_DISCRIMINATOR = [
     "discriminator.config.hop_lengths=[64,16]",
     "discriminator.config.win_lengths=[256,64]",
 ]
+SMALL_PRETRANSFORM = [
+    "model.pretransform.config.encoder.config.channels=4",
+    "model.pretransform.config.decoder.config.channels=4",
+]
 
 
 def shrunk(recipe: str, folder: Path, *more: str) -> RecipeConfig:
     """A shipped recipe, two steps long, with everything below `folder`."""
     given = [*SHRUNK, f"runs={folder}/runs", f"data.cache={folder}/practice"]
-    if resolve_recipe(recipe).discriminator is not None:
+    whole = resolve_recipe(recipe)
+    if whole.discriminator is not None:
         given += SMALL_DISCRIMINATOR
+    if isinstance(whole.model.pretransform, AutoencoderPretransformConfig):
+        given += SMALL_PRETRANSFORM
     return resolve_recipe(recipe, overrides=[*given, *more])

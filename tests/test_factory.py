@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import random
 
 import pytest
 import torch
 
 import zoo
-from tests.examples import DIFFUSION, STANDARD
+from tests.examples import DIFFUSION, STANDARD, random_local_attention, random_taae
 from zoo import factory
 from zoo.config.load import load_config
 from zoo.errors import ConfigError
@@ -79,6 +80,31 @@ def test_engine_of_upstream_refuses_what_it_has_not(tiny):
     tiny["model"]["encoder"]["config"]["antialias_activation"] = "all"
     zoo.from_config(tiny)
     with pytest.raises(ConfigError, match=r"model.encoder.config.antialias_activation"):
+        zoo.from_config(tiny, engine="stable-audio-tools")
+
+
+@pytest.mark.parametrize("kind", [random_taae, random_local_attention])
+def test_engine_of_upstream_refuses_what_it_can_not_build(kind):
+    with pytest.raises(ConfigError, match=r"model.encoder.type: upstream can't build"):
+        zoo.from_config(kind(random.Random(0)), engine="stable-audio-tools")
+
+
+def test_engine_of_upstream_refuses_what_it_has_not_inside_a_pretransform(tiny):
+    inner = copy.deepcopy(tiny["model"])
+    inner["decoder"]["config"]["antialias_activation"] = "all"
+    tiny["model"]["encoder"]["config"]["in_channels"] = 3
+    tiny["model"]["decoder"]["config"]["out_channels"] = 3
+    tiny["model"]["downsampling_ratio"] = 64
+    tiny["model"]["pretransform"] = {"type": "autoencoder", "config": inner}
+    zoo.from_config(tiny)
+    with pytest.raises(ConfigError, match=r"pretransform.config.decoder.config.antialias_activ"):
+        zoo.from_config(tiny, engine="stable-audio-tools")
+    bands = {"type": "pqmf", "config": {"num_bands": 8, "channels": 2}}
+    tiny["model"]["pretransform"] = bands
+    tiny["model"]["encoder"]["config"]["in_channels"] = 16
+    tiny["model"]["decoder"]["config"]["out_channels"] = 16
+    zoo.from_config(tiny)
+    with pytest.raises(ConfigError, match=r"model.pretransform.type: 'pqmf' fails upstream"):
         zoo.from_config(tiny, engine="stable-audio-tools")
 
 

@@ -12,7 +12,17 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from zoo.config.model import StandardAutoencoderConfigContainer
+from zoo.config.bottlenecks import FSQBottleneckConfig, SoftNormBottleneckConfig
+from zoo.config.model import (
+    AutoencoderConfig,
+    AutoencoderContainer,
+    AutoencoderPretransformConfig,
+)
+from zoo.config.pretransforms import PQMFPretransformConfig
+from zoo.config.published import (
+    AudiocraftPretrainedPretransformConfig,
+    DACPretrainedPretransformConfig,
+)
 from zoo.errors import ConfigError, Problem, ZooError
 
 _SAMPLERS = "k_diffusion"
@@ -23,21 +33,14 @@ _INSTALL = (
 )
 
 
-def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
+def build_upstream(container: AutoencoderContainer) -> nn.Module:
     """Upstream's own `AudioAutoencoder` for a config of ours, in eval mode.
 
     Raises:
         ZooError: where upstream is not installed; the message says how to install it.
-        ConfigError: for options that upstream doesn't have.
+        ConfigError: for types that upstream can't build and options that it doesn't have.
     """
-    problems = [
-        Problem(f"model.{name}.config.antialias_activation", "'all' does not exist upstream")
-        for name, part in (
-            ("encoder", container.model.encoder),
-            ("decoder", container.model.decoder),
-        )
-        if getattr(part.config, "antialias_activation", False) == "all"
-    ]
+    problems = list(_unknown_there(container.model, "model"))
     if problems:
         raise ConfigError(problems)
     with quiet():
@@ -46,6 +49,42 @@ def build_upstream(container: StandardAutoencoderConfigContainer) -> nn.Module:
         model = create_autoencoder_from_config(container.to_dict())
     setattr(model, "config", container)  # noqa: B010 – nn.Module's type knows no such attribute
     return model.eval()
+
+
+def _unknown_there(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
+    """What upstream can't build, also in the autoencoders inside."""
+    for name, part in (("encoder", model.encoder), ("decoder", model.decoder)):
+        if part.type in ("taae", "local_attn"):
+            yield Problem(f"{path}.{name}.type", f"upstream can't build a '{part.type}' {name}")
+        elif getattr(part.config, "antialias_activation", False) == "all":
+            yield Problem(
+                f"{path}.{name}.config.antialias_activation", "'all' does not exist upstream"
+            )
+    match model.bottleneck:
+        case SoftNormBottleneckConfig():
+            yield Problem(f"{path}.bottleneck.type", "no config reaches 'softnorm' upstream")
+        case FSQBottleneckConfig(config=fsq):
+            if fsq.num_codebooks == 1 and not fsq.keep_num_codebooks_dim:
+                yield Problem(
+                    f"{path}.bottleneck.config.keep_num_codebooks_dim",
+                    "must be true: upstream can't encode with a single codebook",
+                )
+        case _:
+            pass
+    match model.pretransform:
+        case PQMFPretransformConfig():
+            yield Problem(
+                f"{path}.pretransform.type", "'pqmf' fails upstream with any current scipy"
+            )
+        case AutoencoderPretransformConfig(config=inner):
+            yield from _unknown_there(inner, f"{path}.pretransform.config")
+        case DACPretrainedPretransformConfig() | AudiocraftPretrainedPretransformConfig():
+            yield Problem(
+                f"{path}.pretransform.type",
+                f"'{model.pretransform.type}' needs another package upstream, with its own weights",
+            )
+        case _:
+            pass
 
 
 @contextlib.contextmanager

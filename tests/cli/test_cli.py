@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 import zoo
-from tests.examples import DIFFUSION, STANDARD, random_seanet
+from tests.examples import DIFFUSION, STANDARD, random_seanet, random_taae
 from zoo.cli import main as cli
 from zoo.config import library
 from zoo.data.files import probe, read_audio
@@ -222,6 +222,21 @@ def test_show_knows_every_kind_of_network(call):
         assert code == 0
         for fact in facts:
             assert fact in out
+
+
+@pytest.mark.parametrize(
+    ("window", "sees"), [(None, "no finite span: attention"), ([3, 4], "frames (")]
+)
+def test_show_says_what_a_transformer_hears(call, window, sees):
+    model = random_taae(random.Random(4))
+    for side in ("encoder", "decoder"):
+        options = model["model"][side]["config"]
+        options |= {"sliding_window": window, "transformer_depths": [1] * len(options["strides"])}
+    Path("small.json").write_text(json.dumps(model))
+    code, out, _ = call("show", "small.json")
+    assert code == 0
+    assert out.count("encoder sees") == out.count("decoder sees") == 1
+    assert sees in out
 
 
 def test_version(call):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections import Counter
 from typing import get_args
@@ -15,6 +16,7 @@ import zoo
 from tests.examples import random_seanet
 from zoo.config.decoders import SeanetDecoderParameters
 from zoo.config.encoders import SeanetEncoderParameters
+from zoo.config.library import folder
 from zoo.config.seanet import Activation
 from zoo.factory import create_decoder_from_config, create_encoder_from_config
 from zoo.nets.activations import POINTWISE, pointwise
@@ -25,30 +27,7 @@ from zoo.nets.span import input_span
 
 CONFIGS = 80
 
-# The networks of upstream's encodec_musicgen_rvq, without its bottleneck.
-_MUSICGEN_PART = {
-    "channels": 1,
-    "dimension": 128,
-    "n_filters": 64,
-    "ratios": [4, 4, 5, 8],
-    "n_residual_layers": 1,
-    "dilation_base": 2,
-    "lstm": 2,
-    "norm": "weight_norm",
-}
-MUSICGEN = {
-    "model_type": "autoencoder",
-    "sample_size": 32000,
-    "sample_rate": 32000,
-    "audio_channels": 1,
-    "model": {
-        "encoder": {"type": "seanet", "config": _MUSICGEN_PART},
-        "decoder": {"type": "seanet", "config": _MUSICGEN_PART},
-        "latent_dim": 128,
-        "downsampling_ratio": 640,
-        "io_channels": 1,
-    },
-}
+MUSICGEN = json.loads((folder("configs") / "encodec_musicgen_32k.json").read_text())
 
 
 def pair(config):
@@ -113,8 +92,10 @@ def test_musicgen_has_upstreams_keys_and_counts():
         }
     assert sum(weight.numel() for weight in model.encoder.parameters()) == 28_792_064
     assert sum(weight.numel() for weight in model.decoder.parameters()) == 24_467_394
+    assert sum(weight.numel() for weight in model.parameters()) == 53_259_458
     strides = [layer.stride for layer in model.encoder.layers if getattr(layer, "stride", 1) > 1]
     assert strides == [4, 4, 5, 8]
+    assert (model.bottleneck.num_quantizers, model.bottleneck.codebook_size) == (4, 2048)
 
 
 def test_defaults_of_both_sides_agree():

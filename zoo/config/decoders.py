@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from zoo.config.base import Bool, Config, Float, Fraction, PositiveInt
+from zoo.config.local_attention import LocalAttentionDecoderConfig
 from zoo.config.network import DecoderNetworkConfig, blocks_of_equal_length
 from zoo.config.seanet import (
     ACTIVATION_PARAMETERS,
@@ -15,6 +16,7 @@ from zoo.config.seanet import (
     SeanetParameters,
     unknown_parameters,
 )
+from zoo.config.taae import TAAEDecoderConfig
 from zoo.errors import Problem
 
 
@@ -69,7 +71,7 @@ class OobleckDecoderConfig(DecoderNetworkConfig):
         return self.config.out_channels
 
     def contradictions(self) -> Iterator[Problem]:
-        yield from blocks_of_equal_length(self.config.c_mults, self.config.strides)
+        yield from blocks_of_equal_length(c_mults=self.config.c_mults, strides=self.config.strides)
 
 
 class DacDecoderParameters(Config):
@@ -183,5 +185,10 @@ class SeanetDecoderConfig(DecoderNetworkConfig):
 
 
 DecoderConfig = Annotated[
-    OobleckDecoderConfig | DacDecoderConfig | SeanetDecoderConfig, Field(discriminator="type")
+    OobleckDecoderConfig
+    | DacDecoderConfig
+    | SeanetDecoderConfig
+    | TAAEDecoderConfig
+    | LocalAttentionDecoderConfig,
+    Field(discriminator="type"),
 ]

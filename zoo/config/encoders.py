@@ -8,8 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from zoo.config.base import Bool, Config, PositiveInt
+from zoo.config.local_attention import LocalAttentionEncoderConfig
 from zoo.config.network import NetworkConfig, blocks_of_equal_length
 from zoo.config.seanet import SeanetParameters
+from zoo.config.taae import TAAEEncoderConfig
 from zoo.errors import Problem
 
 
@@ -60,7 +62,7 @@ class OobleckEncoderConfig(NetworkConfig):
         return self.config.latent_dim
 
     def contradictions(self) -> Iterator[Problem]:
-        yield from blocks_of_equal_length(self.config.c_mults, self.config.strides)
+        yield from blocks_of_equal_length(c_mults=self.config.c_mults, strides=self.config.strides)
 
 
 class DacEncoderParameters(Config):
@@ -139,5 +141,10 @@ class SeanetEncoderConfig(NetworkConfig):
 
 
 EncoderConfig = Annotated[
-    OobleckEncoderConfig | DacEncoderConfig | SeanetEncoderConfig, Field(discriminator="type")
+    OobleckEncoderConfig
+    | DacEncoderConfig
+    | SeanetEncoderConfig
+    | TAAEEncoderConfig
+    | LocalAttentionEncoderConfig,
+    Field(discriminator="type"),
 ]

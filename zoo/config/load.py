@@ -12,6 +12,7 @@ from zoo.config.base import Config
 from zoo.config.library import find
 from zoo.config.model import (
     DiffusionAutoencoderConfigContainer,
+    HyperencoderConfigContainer,
     ModelContainer,
     StandardAutoencoderConfigContainer,
 )
@@ -20,6 +21,7 @@ from zoo.errors import ConfigError, Problem, did_you_mean
 
 _KINDS: dict[str, type[ModelContainer]] = {
     "autoencoder": StandardAutoencoderConfigContainer,
+    "hyperencoder": HyperencoderConfigContainer,
     "diffusion_autoencoder": DiffusionAutoencoderConfigContainer,
 }
 
@@ -47,7 +49,7 @@ def load_config(source: str | Path | Mapping[str, Any] | Config) -> ModelContain
 def parse_container(data: Mapping[str, Any], source: str = "") -> ModelContainer:
     """`data` as the container of its kind, through both passes. Raises: ConfigError."""
     container = parse_schema(data, source)
-    if isinstance(container, StandardAutoencoderConfigContainer):
+    if not isinstance(container, DiffusionAutoencoderConfigContainer):
         rules.check(container, source)
     return container
 

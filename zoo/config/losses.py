@@ -45,6 +45,20 @@ class LossesConfig(Config):
     )
     kl: NonNegativeFloat = Field(default=1e-6, description="Weight of a VAE's divergence")
     mmd: NonNegativeFloat = Field(default=100.0, description="Weight of a Wasserstein bottleneck's")
+    quantizer: NonNegativeFloat = Field(
+        default=1.0, description="Weight of the losses within `rvq` and `rvq_vae`"
+    )
+    commitment: NonNegativeFloat = Field(
+        default=0.25,
+        description="Weight of the pull of frames to codes in `dac_rvq`, `dac_rvq_vae`",
+    )
+    codebook: NonNegativeFloat = Field(
+        default=1.0, description="Weight of the pull of codes to frames in `dac_rvq`, `dac_rvq_vae`"
+    )
+    softnorm: NonNegativeFloat = Field(
+        default=1.0,
+        description="Weight of a `softnorm` bottleneck's pull to zero mean, unit variance",
+    )
 
     @property
     def without_reconstruction(self) -> bool:

@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from zoo.config.base import Config, PositiveInt
+from zoo.config.base import Bool, Config, PositiveFloat, PositiveInt
 from zoo.config.bottlenecks import BottleneckConfig
 from zoo.config.decoders import DecoderConfig
 from zoo.config.encoders import EncoderConfig
-from zoo.config.pretransforms import PretransformConfig
+from zoo.config.pretransforms import (
+    BasePretransformConfig,
+    PatchedPretransformConfig,
+    PQMFPretransformConfig,
+    WaveletPretransformConfig,
+)
+from zoo.config.published import (
+    AudiocraftPretrainedPretransformConfig,
+    DACPretrainedPretransformConfig,
+)
+
+
+class AutoencoderPretransformConfig(BasePretransformConfig):
+    """The latents of another autoencoder."""
+
+    type: Literal["autoencoder"]
+    config: AutoencoderConfig = Field(description="The autoencoder inside, as in `model`")
+    scale: PositiveFloat = Field(default=1.0, description="Its latents are divided by this")
+    model_half: Bool = Field(default=False, description="Compute it in float16")
+    iterate_batch: Bool = Field(default=False, description="One clip at a time, for less memory")
+    chunked: Bool = Field(default=False, description="In chunks of 128 frames, for less memory")
+
+    @property
+    def ratio(self) -> int:
+        return self.config.downsampling_ratio
+
+    def encoded_channels(self, audio_channels: int) -> int:
+        return self.config.latent_dim
+
+
+PretransformConfig = Annotated[
+    WaveletPretransformConfig
+    | PatchedPretransformConfig
+    | PQMFPretransformConfig
+    | AutoencoderPretransformConfig
+    | DACPretrainedPretransformConfig
+    | AudiocraftPretrainedPretransformConfig,
+    Field(discriminator="type"),
+]
 
 
 class AutoencoderConfig(Config):
@@ -32,6 +70,11 @@ class AutoencoderConfig(Config):
         default=None, description="Between encoder and decoder"
     )
     pretransform: PretransformConfig | None = Field(default=None, description="Around the networks")
+
+
+# Each holds the other.
+AutoencoderPretransformConfig.model_rebuild()
+AutoencoderConfig.model_rebuild()
 
 
 class DiffusionType(StrEnum):
@@ -88,6 +131,15 @@ class StandardAutoencoderConfigContainer(BaseAutoencoderConfigContainer):
     model: AutoencoderConfig = Field(description="The network")
 
 
+class HyperencoderConfigContainer(BaseAutoencoderConfigContainer):
+    """The file of an autoencoder over another autoencoder's latents."""
+
+    model_type: Literal["hyperencoder"] = Field(default="hyperencoder", description="Kind of model")
+    model: AutoencoderConfig = Field(
+        description="The network; its pretransform is of type 'autoencoder'"
+    )
+
+
 class DiffusionAutoencoderConfigContainer(BaseAutoencoderConfigContainer):
     """The file of a diffusion autoencoder."""
 
@@ -97,4 +149,5 @@ class DiffusionAutoencoderConfigContainer(BaseAutoencoderConfigContainer):
     model: DiffusionAutoencoderConfig = Field(description="The network")
 
 
-ModelContainer = StandardAutoencoderConfigContainer | DiffusionAutoencoderConfigContainer
+AutoencoderContainer = StandardAutoencoderConfigContainer | HyperencoderConfigContainer
+ModelContainer = AutoencoderContainer | DiffusionAutoencoderConfigContainer

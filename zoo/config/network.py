@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from pydantic import Field
@@ -55,10 +55,12 @@ class DecoderNetworkConfig(NetworkConfig):
     )
 
 
-def blocks_of_equal_length(c_mults: tuple[int, ...], strides: tuple[int, ...]) -> Iterator[Problem]:
-    """One problem unless there is one width for each stride."""
-    if len(c_mults) != len(strides):
-        yield Problem(
-            "config.strides",
-            f"{len(strides)} strides, but {len(c_mults)} c_mults: each block needs one of each",
-        )
+def blocks_of_equal_length(**lists: Sequence[object]) -> Iterator[Problem]:
+    """A problem for each list that is not as long as the first; paths `config.<name>`."""
+    (first, items), *others = lists.items()
+    for name, other in others:
+        if len(other) != len(items):
+            yield Problem(
+                f"config.{name}",
+                f"{len(other)} {name}, but {len(items)} {first}: each block needs one of each",
+            )

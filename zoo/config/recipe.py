@@ -11,7 +11,14 @@ from zoo.config import rules
 from zoo.config.base import NonNegativeInt
 from zoo.config.data import DataConfig
 from zoo.config.losses import DiscriminatorConfig, LossesConfig
-from zoo.config.model import StandardAutoencoderConfigContainer
+from zoo.config.model import (
+    AutoencoderConfig,
+    AutoencoderContainer,
+    AutoencoderPretransformConfig,
+    BaseAutoencoderConfigContainer,
+    HyperencoderConfigContainer,
+    StandardAutoencoderConfigContainer,
+)
 from zoo.config.optimizers import EMAConfig, OptimizationConfig, OptimizersConfig
 from zoo.config.trainer import CheckpointsConfig, ExamplesConfig, LoggerConfig, TrainerConfig
 from zoo.errors import Problem
@@ -22,9 +29,17 @@ def _off_or_on(value: Any) -> Any:
     return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
 
 
-class RecipeConfig(StandardAutoencoderConfigContainer):
+class RecipeConfig(BaseAutoencoderConfigContainer):
     """A model's file and, beside it, all that decides how it is trained."""
 
+    model_type: Literal["autoencoder", "hyperencoder"] = Field(
+        default="autoencoder", description="Kind of model"
+    )
+    model: AutoencoderConfig = Field(description="The network")
+    pretransform_checkpoint: str | None = Field(
+        default=None,
+        description="Weights of the autoencoder in the pretransform: a checkpoint or a run folder",
+    )
     name: str = Field(
         default="run", pattern=r"^\w[\w.-]*$", description="Name of the folder below `runs`"
     )
@@ -56,15 +71,21 @@ class RecipeConfig(StandardAutoencoderConfigContainer):
         default_factory=lambda: ExamplesConfig(), description="Audio and pictures"
     )
 
-    def container(self) -> StandardAutoencoderConfigContainer:
+    def container(self) -> AutoencoderContainer:
         """The model's file alone."""
-        fields = StandardAutoencoderConfigContainer.model_fields
-        return StandardAutoencoderConfigContainer(**{key: getattr(self, key) for key in fields})
+        kind = StandardAutoencoderConfigContainer
+        if self.model_type == "hyperencoder":
+            kind = HyperencoderConfigContainer
+        return kind(**{key: getattr(self, key) for key in kind.model_fields})
 
 
 def contradictions(recipe: RecipeConfig) -> Iterator[Problem]:
     """What the parts of a recipe say against each other."""
-    yield from rules.contradictions(recipe)
+    yield from rules.contradictions(recipe.container())
+    if recipe.pretransform_checkpoint and not isinstance(
+        recipe.model.pretransform, AutoencoderPretransformConfig
+    ):
+        yield Problem("pretransform_checkpoint", "needs a model.pretransform of type 'autoencoder'")
     yield from _within("losses.stft", recipe.losses.stft.contradictions())
     if recipe.discriminator:
         yield from _within("discriminator", recipe.discriminator.contradictions())

@@ -13,7 +13,7 @@ from zoo.data.resample import fit_channels, resample
 from zoo.models.chunking import in_chunks
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
-from zoo.nets.span import input_span, reflects
+from zoo.nets.span import Span, input_span, reflects
 
 
 class AudioAutoencoder(nn.Module):
@@ -139,7 +139,7 @@ class AudioAutoencoder(nn.Module):
                 step_out=1,
                 chunk=chunk_size,
                 context=_at_least(context, overlap),
-                mirrored=sum(context) if reflects(self.encoder) else 0,
+                mirrored=self._mirrored(self.encoder, context),
             )
 
         audio = F.pad(audio, (0, -audio.shape[-1] % ratio))
@@ -170,12 +170,23 @@ class AudioAutoencoder(nn.Module):
                 step_out=ratio,
                 chunk=chunk_size,
                 context=_at_least(context, overlap),
-                mirrored=sum(context) if reflects(self.decoder) else 0,
+                mirrored=self._mirrored(self.decoder, context),
             )
 
         if self.bottleneck is not None and not skip_bottleneck:
             latents = self.bottleneck.decode(latents, **kwargs)
         return _one_by_one(network, latents) if iterate_batch else network(latents)
+
+    def encode_span(self, first: int, last: int) -> Span:
+        """First and last audio sample that latent frames `first` … `last` depend on."""
+        span = input_span(self.encoder, first, last)
+        return span if self.pretransform is None else self.pretransform.encode_span(*span)
+
+    def decode_span(self, first: int, last: int) -> Span:
+        """First and last latent frame that audio samples `first` … `last` depend on."""
+        if self.pretransform is not None:
+            first, last = self.pretransform.decode_span(first, last)
+        return input_span(self.decoder, first, last)
 
     @property
     def encoder_context(self) -> tuple[int, int]:
@@ -183,9 +194,7 @@ class AudioAutoencoder(nn.Module):
 
         Raises: NotImplementedError for an encoder that sees all of it.
         """
-        first, last = input_span(self.encoder, 0, 0)
-        if self.pretransform is not None:
-            first, last = self.pretransform.encode_span(first, last)
+        first, last = self.encode_span(0, 0)
         return max(0, -(first // self.downsampling_ratio)), max(0, last // self.downsampling_ratio)
 
     @property
@@ -194,10 +203,7 @@ class AudioAutoencoder(nn.Module):
 
         Raises: NotImplementedError for a decoder that sees all of them.
         """
-        first, last = 0, self.downsampling_ratio - 1
-        if self.pretransform is not None:
-            first, last = self.pretransform.decode_span(first, last)
-        first, last = input_span(self.decoder, first, last)
+        first, last = self.decode_span(0, self.downsampling_ratio - 1)
         return max(0, -first), max(0, last)
 
     def preprocess_audio_for_encoder(self, audio: Tensor, in_sr: int) -> Tensor:
@@ -232,6 +238,11 @@ class AudioAutoencoder(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """Encode and decode: (batch, in_channels, samples) → (batch, out_channels, samples)."""
         return self.decode(self.encode(audio))[..., : audio.shape[-1]]
+
+    def _mirrored(self, network: nn.Module, context: tuple[int, int]) -> int:
+        """Frames from an end whose outputs may also depend on what lies mirrored there."""
+        parts = [network] if self.pretransform is None else [network, self.pretransform]
+        return sum(context) if any(map(reflects, parts)) else 0
 
     def _encode(self, audio: Tensor, skip_pretransform: bool = False) -> Tensor:
         ratio = self.downsampling_ratio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +15,15 @@ class Checkpointed(nn.Module):
 
     checkpointing = False
 
-    def recomputed(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """`function(x)`, whose activations are kept only without `checkpointing`."""
+    def recomputed(self, function: Callable[..., Tensor], *inputs: Any) -> Tensor:
+        """`function(*inputs)`, whose activations are kept only without `checkpointing`."""
         if self.checkpointing and torch.is_grad_enabled():
-            return cast(Tensor, checkpoint(function, x, use_reentrant=False))
-        return function(x)
+            return cast(Tensor, checkpoint(function, *inputs, use_reentrant=False))
+        return function(*inputs)
 
 
 def set_checkpointing(network: nn.Module, on: bool) -> None:
-    """Recompute residual units in the backward pass instead of keeping their activations."""
+    """Recompute residual units and transformer blocks in the backward pass, or keep them."""
     for module in network.modules():
         if isinstance(module, Checkpointed):
             module.checkpointing = on

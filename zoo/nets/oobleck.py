@@ -36,7 +36,8 @@ class ResidualUnit(Checkpointed):
         return x + self.recomputed(self.layers, x)
 
 
-def _residual_units(channels: int, use_snake: bool, antialias: bool) -> list[ResidualUnit]:
+def residual_units(channels: int, use_snake: bool, antialias: bool) -> list[ResidualUnit]:
+    """Three units of dilation 1, 3 and 9."""
     return [
         ResidualUnit(channels, dilation, use_snake=use_snake, antialias=antialias)
         for dilation in (1, 3, 9)
@@ -51,7 +52,7 @@ class EncoderBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_residual_units(in_channels, use_snake, antialias),
+            *residual_units(in_channels, use_snake, antialias),
             activation(in_channels, use_snake=use_snake, antialias=antialias),
             DownConv1d(in_channels, out_channels, stride),
         )
@@ -85,7 +86,7 @@ class DecoderBlock(nn.Module):
         self.layers = nn.Sequential(
             activation(in_channels, use_snake=use_snake, antialias=bool(antialias)),
             upsample,
-            *_residual_units(out_channels, use_snake, antialias == "all"),
+            *residual_units(out_channels, use_snake, antialias == "all"),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,7 +9,10 @@ from torch import nn
 
 from zoo.nets.activations import POINTWISE, Antialiased, Snake1d, SnakeBeta
 from zoo.nets.conv import UpConv1d, WNConv1d
+from zoo.nets.local_attention import LocalDownBlock, LocalTransformer, LocalUpBlock
 from zoo.nets.padded_conv import CutConvTranspose1d, PaddedConv1d
+from zoo.nets.taae import Transpose
+from zoo.nets.transformer import TransformerBlock
 
 Span = tuple[int, int]
 
@@ -21,8 +24,8 @@ def input_span(module: nn.Module, first: int, last: int) -> Span:
     of a signal, where its padding is. A network or block names its parts in order as `layers`.
 
     Raises:
-        NotImplementedError: for a layer that depends on all of its input, and for one that is not
-            known here.
+        NotImplementedError: for a layer that depends on all of its input, such as attention
+            without a window, and for one that is not known here.
     """
     match module:
         case WNConv1d():
@@ -45,12 +48,22 @@ def input_span(module: nn.Module, first: int, last: int) -> Span:
             return first // factor, last // factor
         case Antialiased():
             return first - 5, last + 5
-        case SnakeBeta() | Snake1d():
+        case SnakeBeta() | Snake1d() | Transpose():
             return first, last
+        case TransformerBlock() | LocalTransformer():
+            before, after = module.reach
+            return first - before, last + after
+        case LocalDownBlock():
+            first, last = first * module.ratio, last * module.ratio + module.ratio - 1
+            return input_span(module.transformer, first, last)
+        case LocalUpBlock():
+            first, last = input_span(module.transformer, first, last)
+            return first // module.ratio, last // module.ratio
         case nn.LSTM() | nn.Module(lstm=nn.LSTM()):
             raise NotImplementedError("an LSTM depends on all of the signal before")
         case nn.Sequential() | nn.Module(layers=_):
-            # In a residual unit the sum adds nothing that its layers do not see.
+            # In a residual unit the sum adds nothing that its layers do not see; linear layers
+            # before and after see one frame.
             layers = module if isinstance(module, nn.Sequential) else module.layers
             for layer in reversed(list(cast(Iterable[nn.Module], layers))):
                 first, last = input_span(layer, first, last)

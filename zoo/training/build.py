@@ -11,7 +11,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRScheduler
 
+from zoo.checkpoints.files import read_checkpoint
+from zoo.checkpoints.weights import load_weights
 from zoo.config.losses import DiscriminatorConfig, EncodecDiscriminatorConfig
+from zoo.config.model import AutoencoderPretransformConfig
 from zoo.config.optimizers import (
     AdamConfig,
     AdamWConfig,
@@ -24,8 +27,9 @@ from zoo.config.optimizers import (
     SGDConfig,
 )
 from zoo.config.recipe import RecipeConfig
-from zoo.errors import TrainingError
-from zoo.load import from_config
+from zoo.data.messages import say
+from zoo.errors import CheckpointError, TrainingError
+from zoo.load import built, from_config
 from zoo.nets.checkpointing import set_checkpointing
 from zoo.nets.discriminators.multi_scale_stft import EncodecDiscriminator
 from zoo.training.adversary import Adversary
@@ -35,15 +39,23 @@ from zoo.training.losses import StereoSTFTLoss, l1, l2, normalised_l2
 from zoo.training.objective import Loss, Objective
 
 
-def build_module(recipe: RecipeConfig) -> AutoencoderModule:
+def build_module(recipe: RecipeConfig, resumed: bool = False) -> AutoencoderModule:
     """The model of a recipe with random weights, its losses and optimisers.
+
+    Args:
+        resumed: all weights come from a checkpoint later, so none are read here.
 
     Raises:
         ConfigError: where the recipe's engine can't build the model.
+        CheckpointError: where `pretransform_checkpoint` can't be read or does not fit.
     """
-    model = from_config(recipe.container(), engine=recipe.engine).train()
-    if recipe.engine == "zoo":
-        set_checkpointing(model, recipe.checkpointing == "on")
+    read = built if resumed else from_config
+    model = read(recipe.container(), engine=recipe.engine).train()
+    if not resumed:
+        _fill_pretransform(model, recipe)
+    # "off" leaves what the model's own config may have turned on.
+    if recipe.engine == "zoo" and recipe.checkpointing == "on":
+        set_checkpointing(model, True)
     adversary = None
     if recipe.discriminator is not None:
         discriminator = build_discriminator(recipe.discriminator, model.out_channels)
@@ -53,6 +65,20 @@ def build_module(recipe: RecipeConfig) -> AutoencoderModule:
         "discriminator": partial(build_optimization, recipe.optimizers.discriminator),
     }
     return AutoencoderModule(model, build_objective(recipe), adversary, configure, recipe)
+
+
+def _fill_pretransform(model: Any, recipe: RecipeConfig) -> None:
+    """Loads the weights of the autoencoder in the pretransform, if there is one."""
+    if recipe.pretransform_checkpoint is not None:
+        checkpoint = read_checkpoint(recipe.pretransform_checkpoint)
+        rate = (checkpoint.config or {}).get("sample_rate", recipe.sample_rate)
+        if rate != recipe.sample_rate:
+            raise CheckpointError(
+                f"{checkpoint.path}: made for {rate} Hz, but sample_rate is {recipe.sample_rate}"
+            )
+        load_weights(model.pretransform.model, checkpoint.weights, str(checkpoint.path))
+    elif isinstance(recipe.model.pretransform, AutoencoderPretransformConfig):
+        say("the pretransform has random weights; give it some: pretransform_checkpoint=PATH")
 
 
 def build_objective(recipe: RecipeConfig) -> Objective:
@@ -72,7 +98,15 @@ def build_objective(recipe: RecipeConfig) -> Objective:
         weight: float = getattr(losses, name)
         if weight > 0:
             distances[name] = (weight, function)
-    return Objective(distances, {"kl": losses.kl, "mmd": losses.mmd})
+    bottleneck = {
+        "kl": losses.kl,
+        "mmd": losses.mmd,
+        "quantizer_loss": losses.quantizer,
+        "vq/commitment_loss": losses.commitment,
+        "vq/codebook_loss": losses.codebook,
+        "softnorm_loss": losses.softnorm,
+    }
+    return Objective(distances, bottleneck)
 
 
 def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module:

@@ -63,7 +63,7 @@ def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
     folder = resume or _shared_folder(recipe)
     checkpoint = None if resume is None else _checked(folder / LAST, recipe)
     seed_everything(recipe.seed, verbose=False)
-    module = build_module(recipe)
+    module = build_module(recipe, resumed=resume is not None)
     model: Any = module.model
     data = AudioDataModule(
         recipe.data,

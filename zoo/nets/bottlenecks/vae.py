@@ -41,13 +41,23 @@ class VAEBottleneck(Bottleneck):
         # upstream: draws in eval mode as well, so that its latents can't be reproduced.
         if sample is None:
             sample = self.training or self.sample_in_eval
-        mean, scale = x.chunk(2, dim=1)
-        latents, info = mean, {}
-        if sample or return_info:
-            std = F.softplus(scale.float()) + _LEAST_STD
-            if sample:
-                latents = (mean.float() + std * noise_like(std, generator)).to(x.dtype)
-            if return_info:
-                squares = mean.float().square() + std.square() - 2 * std.log() - 1
-                info = {"kl": squares.sum(1).mean(), "mean": mean, "std": std.to(x.dtype)}
-        return latents, info
+        return posterior(x, sample, return_info, generator)
+
+
+def posterior(
+    x: Tensor, sample: bool, return_info: bool, generator: torch.Generator | None = None
+) -> tuple[Tensor, Info]:
+    """(batch, 2 · latent, frames) → mean or, with `sample`, a draw (batch, latent, frames); info.
+
+    The info, empty unless `return_info`, is that of `VAEBottleneck.encode_with_info`.
+    """
+    mean, scale = x.chunk(2, dim=1)
+    latents, info = mean, {}
+    if sample or return_info:
+        std = F.softplus(scale.float()) + _LEAST_STD
+        if sample:
+            latents = (mean.float() + std * noise_like(std, generator)).to(x.dtype)
+        if return_info:
+            squares = mean.float().square() + std.square() - 2 * std.log() - 1
+            info = {"kl": squares.sum(1).mean(), "mean": mean, "std": std.to(x.dtype)}
+    return latents, info

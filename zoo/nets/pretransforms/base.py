@@ -41,6 +41,14 @@ class Pretransform(nn.Module):
         """(batch, encoded_channels, frames) → (batch, io_channels, samples)."""
         raise NotImplementedError
 
+    def tokenize(self, x: Tensor) -> Tensor:
+        """(batch, io_channels, samples) → tokens (batch, quantizer, frame)."""
+        raise TypeError(f"{type(self).__name__} has no tokens")
+
+    def decode_tokens(self, tokens: Tensor) -> Tensor:
+        """Tokens (batch, quantizer, frame) → (batch, io_channels, samples)."""
+        raise TypeError(f"{type(self).__name__} has no tokens")
+
     def encode_span(self, first: int, last: int) -> Span:
         """First and last sample that frames `first` … `last` depend on."""
         raise NotImplementedError
