@@ -12,14 +12,42 @@ import torch
 
 import zoo
 from tests import examples
+from tests.conftest import TINY
+from tests.models import test_pretransform
+from tests.nets import test_quantizers
 from zoo.config.load import load_config
 from zoo.errors import ConfigError
 from zoo.factory import create_model_from_config
+
+
+def quantised(rng: random.Random) -> dict[str, Any]:
+    """An Oobleck autoencoder with a discrete bottleneck, or softnorm."""
+    kind = rng.choice(test_quantizers.TYPES)
+    bottleneck = test_quantizers.random_config(kind, rng)
+    latent_dim = test_quantizers.width(kind, bottleneck["config"])
+    config = copy.deepcopy(TINY)
+    model = config["model"]
+    doubled = 2 if kind.endswith("vae") else 1
+    model["encoder"]["config"]["latent_dim"] = doubled * latent_dim
+    noise = bottleneck["config"].get("noise_augment_dim", 0)
+    model["decoder"]["config"]["latent_dim"] = latent_dim + noise
+    model |= {"latent_dim": latent_dim, "bottleneck": bottleneck}
+    return config
+
+
+def wrapped(rng: random.Random) -> dict[str, Any]:
+    """An Oobleck autoencoder with a pretransform."""
+    return test_pretransform.around(rng.choice(test_pretransform.each()), TINY)
+
 
 SOUND: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     examples.random_oobleck,
     examples.random_dac,
     examples.random_seanet,
+    examples.random_taae,
+    examples.random_local_attention,
+    quantised,
+    wrapped,
 )
 _LARGEST = 5_000_000
 _WRONG: tuple[Any, ...] = (None, True, "4", "x", 2.5, -1, 0, [], [0], {}, {"a": 1}, float("nan"))
@@ -85,7 +113,9 @@ def outcome(mutation: Mutation) -> str:
     except ConfigError as error:
         refusal = str(error)
     if config is None:
-        assert mutation.key in refusal, f"{mutation.kind} {mutation.key}: {refusal}"
+        # Without a pretransform, what was made to fit it is what contradicts the rest.
+        named = mutation.key in refusal or mutation.key == "pretransform"
+        assert named, f"{mutation.kind} {mutation.key}: {refusal}"
         return "refused"
     assert repr(mutation.config) == repr(before), "the config was changed"
     with torch.device("meta"):

@@ -96,7 +96,7 @@ MISTAKES = [
     (("train", "recipe=starter", "data.folder=nowhere"), "nowhere"),
     (
         ("train", "recipe=starter", "model.downsampling_ratio=128"),
-        "model.encoder.config.strides: 2 (x 32 of the pretransform) = 64, but",
+        "model.encoder.config.strides: 2 (x 32 of the pretransform's patch_size",
     ),
     (("train", "resume=nowhere"), "nowhere: no such run folder"),
     (("train", "resume=a", "recipe=starter"), "resume= goes without"),

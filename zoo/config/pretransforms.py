@@ -5,7 +5,7 @@ That which holds an autoencoder is in `zoo.config.model`, beside the autoencoder
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from zoo.config.base import Bool, Config, NonNegativeInt, PositiveFloat, Positiv
 
 
 class BasePretransformConfig(Config):
+    ratio_key: ClassVar[str] = "config"
+
     enable_grad: Bool = Field(
         default=False,
         description="Whether its weights are trained; gradients flow through it in any case",
@@ -39,6 +41,8 @@ class WaveletParameters(Config):
 class WaveletPretransformConfig(BasePretransformConfig):
     """Bands of a wavelet transform, each with one sample for every `2 ** levels` of the audio."""
 
+    ratio_key = "levels"
+
     type: Literal["wavelet"]
     config: WaveletParameters = Field(description="Parameters")
 
@@ -58,6 +62,8 @@ class PatchedParameters(Config):
 
 class PatchedPretransformConfig(BasePretransformConfig):
     """Every `patch_size` samples become one frame with that many channels."""
+
+    ratio_key = "patch_size / oversampling"
 
     type: Literal["patched"]
     config: PatchedParameters = Field(description="Parameters")
@@ -80,6 +86,8 @@ class PQMFParameters(Config):
 
 class PQMFPretransformConfig(BasePretransformConfig):
     """Bands of a cosine-modulated filter bank (pseudo quadrature mirror filters)."""
+
+    ratio_key = "num_bands"
 
     type: Literal["pqmf"]
     config: PQMFParameters = Field(default_factory=PQMFParameters, description="Parameters")

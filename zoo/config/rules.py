@@ -69,7 +69,9 @@ def _network(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
 
 def _ratios(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
     around = model.pretransform.ratio if model.pretransform else 1
-    times = f" (x {around} of the pretransform)" if around > 1 else ""
+    times = ""
+    if model.pretransform and around > 1:
+        times = f" (x {around} of the pretransform's {model.pretransform.ratio_key})"
     for name, part in (("encoder", model.encoder), ("decoder", model.decoder)):
         if part.ratio * around != model.downsampling_ratio:
             yield Problem(
@@ -82,14 +84,14 @@ def _ratios(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
 def _latents(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
     given, wanted = model.encoder.output_channels, encoder_channels(model)
     if given != wanted:
-        why = _why(model.bottleneck, wanted != model.latent_dim)
+        why = _why(model.bottleneck)
         yield Problem(
             f"{path}.encoder.config.{model.encoder.latent_key}",
             f"{given}, but must be {wanted} for {path}.latent_dim {model.latent_dim}{why}",
         )
     given, wanted = model.decoder.input_channels, _decoder_channels(model)
     if given != wanted:
-        why = _why(model.bottleneck, wanted != model.latent_dim)
+        why = _why(model.bottleneck)
         yield Problem(
             f"{path}.decoder.config.{model.decoder.latent_key}",
             f"{given}, but must be {wanted} for {path}.latent_dim {model.latent_dim}{why}",
@@ -109,8 +111,8 @@ def _decoder_channels(model: AutoencoderConfig) -> int:
     return model.bottleneck.decoder_channels(model.latent_dim)
 
 
-def _why(bottleneck: BottleneckConfig | None, differs: bool) -> str:
-    return f" and a '{bottleneck.type}' bottleneck" if bottleneck and differs else ""
+def _why(bottleneck: BottleneckConfig | None) -> str:
+    return f" and a '{bottleneck.type}' bottleneck" if bottleneck else " without a bottleneck"
 
 
 def _channels(model: AutoencoderConfig, path: str) -> Iterator[Problem]:

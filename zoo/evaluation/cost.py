@@ -29,20 +29,19 @@ class Cost:
 
 def cost(model: Any) -> Cost:
     """Of one second of audio through `model`, which lies on the meta device."""
-    audio, frames = _second(model)
+    audio, latents = _inputs(model, 1, model.sample_rate)
     seconds = audio.shape[-1] / model.sample_rate
-    latents = torch.empty(1, model.latent_dim, frames, device="meta")
     with torch.no_grad():
         encode = _operations(lambda: model.encode(audio, skip_bottleneck=True))
-        decode = _operations(lambda: model.decode(latents))
+        decode = _operations(lambda: model.decode(latents, skip_bottleneck=True))
     return Cost(encode / seconds / 1e9, decode / seconds / 1e9)
 
 
 def training_bytes(model: Any, batch: int, samples: int) -> int:
     """An estimate of the memory of one float32 step of the autoencoder alone, with Adam.
 
-    Weights with gradient and moments, and what the forward pass keeps for the backward pass;
-    the discriminator, the losses and the workspace of the kernels come on top.
+    Weights with gradient and moments, and what encoder and decoder keep for the backward pass;
+    bottleneck, discriminator, losses and the workspace of the kernels come on top.
 
     Args:
         model: on the meta device.
@@ -58,18 +57,21 @@ def training_bytes(model: Any, batch: int, samples: int) -> int:
 
     alive: list[Tensor] = []
     model.train()
-    audio = torch.empty(batch, model.in_channels, samples, device="meta")
+    audio, latents = _inputs(model, batch, samples)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-        model.decode(model.encode(audio))
+        model.encode(audio, skip_bottleneck=True)
+        model.decode(latents.requires_grad_(), skip_bottleneck=True)
     model.eval()
     weights = sum(weight.numel() for weight in model.parameters())
     return weights * _COPIES * _FLOAT_BYTES + sum(kept.values())
 
 
-def _second(model: Any) -> tuple[Tensor, int]:
-    frames = max(1, round(model.sample_rate / model.downsampling_ratio))
-    samples = frames * model.downsampling_ratio
-    return torch.empty(1, model.in_channels, samples, device="meta"), frames
+def _inputs(model: Any, batch: int, samples: int) -> tuple[Tensor, Tensor]:
+    """About `samples` samples of audio, and what the decoder gets for them."""
+    frames = max(1, round(samples / model.downsampling_ratio))
+    audio = torch.empty(batch, model.in_channels, frames * model.downsampling_ratio, device="meta")
+    width = model.config.model.decoder.input_channels
+    return audio, torch.empty(batch, width, frames, device="meta")
 
 
 def _operations(run: Any) -> int:
