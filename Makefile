@@ -8,7 +8,7 @@ PIP_LOCK := pip install --no-deps -r requirements.lock
 PIP_ZOO := pip install --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock test-pythons clean
+.PHONY: help setup demo test lint format bench schema lock test-pythons clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -40,7 +40,12 @@ format: setup ## let ruff rewrite the code
 bench: setup ## every program in benchmarks/, results into benchmarks/results/
 	$(BIN)/python benchmarks/demo.py --record
 	$(BIN)/python benchmarks/engines.py --record
+	$(BIN)/python benchmarks/mutations.py --record
 	$(BIN)/python benchmarks/install.py
+
+schema: setup ## rewrite the JSON schemas in docs/schema/
+	$(BIN)/zoo schema model > docs/schema/model.schema.json
+	$(BIN)/zoo schema recipe > docs/schema/recipe.schema.json
 
 lock: ## rewrite requirements.lock from pyproject.toml and overrides.txt (needs `uv`)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

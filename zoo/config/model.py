@@ -114,6 +114,9 @@ class DiffusionAutoencoderConfig(Config):
 class BaseAutoencoderConfigContainer(Config):
     """What the file of any autoencoder holds beside the model."""
 
+    schema_: str | None = Field(
+        default=None, alias="$schema", description="The schema that editors check the file by"
+    )
     sample_rate: PositiveInt = Field(description="Audio sample rate in Hz")
     sample_size: PositiveInt | None = Field(default=None, description="Training crop in samples")
     audio_channels: PositiveInt | None = Field(
