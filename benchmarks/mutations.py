@@ -28,9 +28,15 @@ def main() -> None:
     counts: Counter[str] = Counter()
     for _ in range(COUNT):
         mutation = mutate(rng)
-        counts[f"{mutation.kind}, {outcome(mutation)}"] += 1
+        try:
+            counts[f"{mutation.kind}, {outcome(mutation)}"] += 1
+        except Exception as error:
+            counts[f"{mutation.kind}, failed"] += 1
+            print(f"{mutation.config}\n{type(error).__name__}: {error}", file=sys.stderr)
     facts = {"configs": COUNT, "outcomes": dict(sorted(counts.items()))}
     print(json.dumps(facts, indent=2))
+    if any("failed" in kind for kind in counts):
+        sys.exit(1)
     if record:
         RESULT.write_text(json.dumps(facts, indent=2) + "\n")
 

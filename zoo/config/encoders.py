@@ -97,6 +97,10 @@ class DacEncoderConfig(NetworkConfig):
         return self.config.in_channels
 
     @property
+    def width_words(self) -> str:
+        return "" if self.config.latent_dim else " = d_model x 2 for each of the strides"
+
+    @property
     def output_channels(self) -> int:
         return self.config.latent_dim or self.config.d_model * 2 ** len(self.config.strides)
 

@@ -42,6 +42,11 @@ class NetworkConfig(Config):
     def output_channels(self) -> int:
         raise NotImplementedError
 
+    @property
+    def width_words(self) -> str:
+        """What the latent width is made of where the file doesn't state it."""
+        return ""
+
     def contradictions(self) -> Iterator[Problem]:
         """What its parameters say against each other; paths relative to this part."""
         yield from ()
