@@ -87,7 +87,8 @@ def _latents(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
         why = _why(model.bottleneck)
         yield Problem(
             f"{path}.encoder.config.{model.encoder.latent_key}",
-            f"{given}{model.encoder.width_words}, but must be {wanted} for {path}.latent_dim {model.latent_dim}{why}",
+            f"{given}{model.encoder.width_words}, but must be {wanted} for "
+            f"{path}.latent_dim {model.latent_dim}{why}",
         )
     given, wanted = model.decoder.input_channels, _decoder_channels(model)
     if given != wanted:
