@@ -92,7 +92,8 @@ def _latents(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
         )
     given, wanted = model.decoder.input_channels, _decoder_channels(model)
     if given != wanted:
-        why = _why(model.bottleneck)
+        noise = getattr(model.bottleneck and model.bottleneck.config, "noise_augment_dim", None)
+        why = _why(model.bottleneck) + ("" if noise is None else f" of noise_augment_dim {noise}")
         yield Problem(
             f"{path}.decoder.config.{model.decoder.latent_key}",
             f"{given}, but must be {wanted} for {path}.latent_dim {model.latent_dim}{why}",
