@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+# Of all processes that the tests start: sums differ in their last bits by the number of threads.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "disabled")
 
