@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class _WeightNorm(nn.Module):
+class WeightNorm(nn.Module):
     """Holds `weight_g`, `weight_v` and `bias` under the names of `torch.nn.utils.weight_norm`.
 
     As plain parameters they can be deep-copied and compiled, which the hooks of torch's old
@@ -21,11 +21,13 @@ class _WeightNorm(nn.Module):
     bias: Tensor | None
     channels: tuple[int, int]
 
-    def _create(self, shape: tuple[int, int, int], out_channels: int, fan_in: int, bias: bool):
+    def _create(self, shape: tuple[int, ...], out_channels: int, fan_in: int, bias: bool):
         bound = 1 / math.sqrt(fan_in)
         v = torch.empty(shape).uniform_(-bound, bound)
         self.weight_v = nn.Parameter(v)
-        self.weight_g = nn.Parameter(v.norm(dim=(1, 2), keepdim=True))
+        self.weight_g = nn.Parameter(
+            torch.linalg.vector_norm(v, dim=tuple(range(1, v.ndim)), keepdim=True)
+        )
         if bias:
             self.bias = nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound))
         else:
@@ -37,7 +39,7 @@ class _WeightNorm(nn.Module):
         return torch._weight_norm(self.weight_v, self.weight_g, 0)  # pyright: ignore
 
 
-class WNConv1d(_WeightNorm):
+class WNConv1d(WeightNorm):
     """Convolution. (batch, in_channels, samples) → (batch, out_channels, frames).
 
     Args:
@@ -88,7 +90,7 @@ class DownConv1d(WNConv1d):
         return super().forward(x)[..., :frames]
 
 
-class WNConvTranspose1d(_WeightNorm):
+class WNConvTranspose1d(WeightNorm):
     """Transposed convolution, uncut: (batch, channels, n) → (…, (n - 1) · stride + kernel_size)."""
 
     def __init__(
@@ -108,7 +110,7 @@ class WNConvTranspose1d(_WeightNorm):
         return f"{into}, {out}, kernel_size={self.kernel_size}, stride={self.stride}"
 
 
-class UpConv1d(_WeightNorm):
+class UpConv1d(WeightNorm):
     """Multiplies the length by `stride`, transposed: (batch, channels, frames) → (…, · stride)."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from zoo.nets.conv import WeightNorm
 
 Pair = tuple[int, int]
 
 
-class WNConv2d(nn.Module):
-    """2-D convolution whose weight is `weight_g` · `weight_v` / ‖`weight_v`‖.
-
-    The norms are over all axes but the first.     Parameters, keys and initial values are those of
-    `weight_norm(nn.Conv2d(…))`; without hooks, so that it can be deep-copied and compiled.
-
-    Source: Salimans & Kingma, arXiv 1602.07868.
-    """
+class WNConv2d(WeightNorm):
+    """2-D convolution with a bias."""
 
     def __init__(
         self,
@@ -34,22 +27,12 @@ class WNConv2d(nn.Module):
         self.stride = stride
         self.padding = padding
         self.dilation = dilation
-        self.weight_v = nn.Parameter(torch.empty(out_channels, in_channels, *kernel_size))
-        nn.init.kaiming_uniform_(self.weight_v, a=math.sqrt(5))
-        bound = 1 / math.sqrt(self.weight_v[0].numel())
-        self.bias = nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound))
-        self.weight_g = nn.Parameter(self._norm().detach())
-
-    def _norm(self) -> Tensor:
-        return torch.linalg.vector_norm(self.weight_v, dim=(1, 2, 3), keepdim=True)
-
-    def weight(self) -> Tensor:
-        """The kernel itself: (out_channels, in_channels, height, width)."""
-        return self.weight_g * self.weight_v / self._norm()
+        fan_in = in_channels * kernel_size[0] * kernel_size[1]
+        self._create((out_channels, in_channels, *kernel_size), out_channels, fan_in, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, height, width) → (batch, out_channels, height', width')."""
-        return F.conv2d(x, self.weight(), self.bias, self.stride, self.padding, self.dilation)
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
 
     def extra_repr(self) -> str:
         out_channels, in_channels, *kernel = self.weight_v.shape
