@@ -40,8 +40,8 @@ class DAU1DParameters(Config):
     )
     channels: tuple[PositiveInt, ...] = Field(
         default=(128, 128, 256, 256) + (512,) * 10,
-        description="Width of each level; with attention, and just above it, heads of 32 channels "
-        "or slightly more must fit",
+        description="Width of each level; where there is attention, and one level above, at least "
+        "32 and a multiple of the number of heads, width // 32",
     )
     cond_dim: NonNegativeInt | None = Field(
         default=None, description="Channels of the condition; those of the latents by default"

@@ -14,12 +14,14 @@ from tests.nets.diffusion.examples_dau import random_dau_diffusion
 from tests.oracle import import_upstream
 from zoo.config.dau import DAU1DConfig
 from zoo.config.problems import validate
+from zoo.errors import ConfigError
 from zoo.nets.activations import SnakeBeta
 from zoo.nets.checkpointing import set_checkpointing
 from zoo.nets.diffusion.dau import DAU1DCondWrapper, DiffusionAttnUnet1D
 from zoo.nets.diffusion.dau_blocks import CubicDownsample, CubicUpsample, ResConvBlock
 
 CONFIGS = 60
+CHOICES = 400
 
 
 @pytest.fixture
@@ -108,6 +110,42 @@ def test_random_configs_equal_upstream(upstream):
         assert condition.grad is not None and condition.grad.abs().max() > 0
         ran += 1
     assert ran == CONFIGS >= 50
+
+
+def unsound(rng):
+    """A config that may or may not contradict itself."""
+    depth = rng.randint(1, 4)
+    return {
+        "io_channels": 2,
+        "depth": depth,
+        "n_attn_layers": rng.choice((0, 0, 1, 2, 5)),
+        "channels": [rng.choice((31, 32, 40, 64, 67)) for _ in range(rng.randint(depth - 1, 5))],
+        "cond_dim": 3,
+        "kernel_size": rng.choice((1, 3, 3, 5, 5, 4)),
+        "learned_resample": rng.random() < 0.5,
+        "strides": [rng.choice((1, 2, 2, 2, 3)) for _ in range(rng.randint(depth - 1, 4))],
+    }
+
+
+def test_accepts_what_runs_upstream_and_nothing_else(upstream):
+    rng, outcomes = random.Random(4), []
+    for _ in range(CHOICES):
+        options = unsound(rng)
+        try:
+            part = validate(DAU1DConfig, {"type": "DAU1d", "config": options})
+            accepted = not list(part.contradictions(2, 3))
+        except ConfigError:
+            accepted = False
+        x = torch.randn(1, 2, 8 * 27)
+        try:
+            network = upstream.DAU1DCondWrapper(**options)
+            with torch.no_grad():
+                runs = network(x, torch.rand(1), torch.randn(1, 3, 8 * 27)).shape == x.shape
+        except (RuntimeError, ValueError, IndexError, AssertionError, ZeroDivisionError):
+            runs = False
+        assert accepted == runs, options
+        outcomes.append(accepted)
+    assert len(outcomes) == CHOICES and 50 < sum(outcomes) < CHOICES - 50
 
 
 def test_constructor_draws_the_weights_of_upstream(upstream):
