@@ -9,14 +9,20 @@ import sys
 import types
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from torch import nn
 
+from zoo.config.adp import ADP1DConfig
 from zoo.config.bottlenecks import FSQBottleneckConfig, SoftNormBottleneckConfig
+from zoo.config.dau import DAU1DConfig
+from zoo.config.dit import DiTConfig
 from zoo.config.model import (
     AutoencoderConfig,
-    AutoencoderContainer,
     AutoencoderPretransformConfig,
+    DiffusionAutoencoderConfig,
+    DiffusionAutoencoderConfigContainer,
+    ModelContainer,
 )
 from zoo.config.pretransforms import PQMFPretransformConfig
 from zoo.config.published import (
@@ -33,8 +39,8 @@ _INSTALL = (
 )
 
 
-def build_upstream(container: AutoencoderContainer) -> nn.Module:
-    """Upstream's own `AudioAutoencoder` for a config of ours, in eval mode.
+def build_upstream(container: ModelContainer) -> nn.Module:
+    """Upstream's own `AudioAutoencoder` or `DiffusionAutoencoder`, in eval mode.
 
     Raises:
         ZooError: where upstream is not installed; the message says how to install it.
@@ -44,16 +50,38 @@ def build_upstream(container: AutoencoderContainer) -> nn.Module:
     if problems:
         raise ConfigError(problems)
     with quiet():
-        from stable_audio_tools.models.autoencoders import create_autoencoder_from_config
+        from stable_audio_tools.models import autoencoders
 
-        model = create_autoencoder_from_config(container.to_dict())
+        if isinstance(container, DiffusionAutoencoderConfigContainer):
+            model = autoencoders.create_diffAE_from_config(upstream_form(container))
+        else:
+            model = autoencoders.create_autoencoder_from_config(container.to_dict())
     setattr(model, "config", container)  # noqa: B010 – nn.Module's type knows no such attribute
     return model.eval()
 
 
-def _unknown_there(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
+def upstream_form(container: DiffusionAutoencoderConfigContainer) -> dict[str, Any]:
+    """A diffusion autoencoder's file as upstream runs it.
+
+    With a pretransform, upstream states ratio and channels of the signal inside of it.
+    """
+    model = container.model
+    written = container.to_dict()
+    if model.pretransform:
+        written["model"]["downsampling_ratio"] //= model.pretransform.ratio
+        written["model"]["io_channels"] = model.inner_channels
+    return written
+
+
+def _unknown_there(
+    model: AutoencoderConfig | DiffusionAutoencoderConfig, path: str
+) -> Iterator[Problem]:
     """What upstream can't build, also in the autoencoders inside."""
+    if isinstance(model, DiffusionAutoencoderConfig):
+        yield from _diffusion_unknown_there(model, path)
     for name, part in (("encoder", model.encoder), ("decoder", model.decoder)):
+        if part is None:
+            continue
         if part.type in ("taae", "local_attn"):
             yield Problem(f"{path}.{name}.type", f"upstream can't build a '{part.type}' {name}")
         elif getattr(part.config, "antialias_activation", False) == "all":
@@ -84,6 +112,27 @@ def _unknown_there(model: AutoencoderConfig, path: str) -> Iterator[Problem]:
                 f"'{model.pretransform.type}' needs another package upstream, with its own weights",
             )
         case _:
+            pass
+
+
+def _diffusion_unknown_there(model: DiffusionAutoencoderConfig, path: str) -> Iterator[Problem]:
+    if model.decoder:
+        yield Problem(f"{path}.decoder", "upstream can't decode with one: it calls itself for ever")
+    if model.diffusion.objective != "v":
+        yield Problem(
+            f"{path}.diffusion.config.diffusion_objective",
+            f"'{model.diffusion.objective}', but upstream trains and decodes 'v' alone",
+        )
+    match model.diffusion:
+        case DAU1DConfig():
+            yield Problem(f"{path}.diffusion.type", "upstream can't build a 'DAU1d'")
+        case ADP1DConfig(config=parameters):
+            if parameters.diffusion_objective:
+                yield Problem(
+                    f"{path}.diffusion.config.diffusion_objective",
+                    "no such key upstream, which has 'v' alone: leave it out",
+                )
+        case DiTConfig():
             pass
 
 

@@ -17,7 +17,7 @@ from zoo.config.load import load_config
 from zoo.config.model import (
     AutoencoderConfig,
     AutoencoderPretransformConfig,
-    DiffusionAutoencoderConfigContainer,
+    DiffusionAutoencoderConfig,
 )
 from zoo.config.published import (
     AudiocraftPretrainedPretransformConfig,
@@ -88,8 +88,6 @@ def built(config: str | Path | Mapping[str, Any] | Config, engine: Engine = "zoo
         case "zoo":
             model: nn.Module = create_model_from_config(container)
         case "stable-audio-tools":
-            if isinstance(container, DiffusionAutoencoderConfigContainer):
-                raise ConfigError(f"engine {engine} builds no diffusion autoencoders")
             model = build_upstream(container)
         case _:
             raise ConfigError(f"unknown engine '{engine}' (allowed: zoo, stable-audio-tools)")
@@ -128,7 +126,7 @@ def from_checkpoint(
     return placed(model, device)
 
 
-def _fill_published(model: Any, config: AutoencoderConfig) -> None:
+def _fill_published(model: Any, config: AutoencoderConfig | DiffusionAutoencoderConfig) -> None:
     """Loads the weights of a published codec in the pretransform, if there is one."""
     match config.pretransform:
         case DACPretrainedPretransformConfig(config=options):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+from zoo.cli.sampling import SamplerOption, SeedOption, StepsOption, sampling_options
 from zoo.cli.targets import audio_target
 
 
@@ -19,6 +20,9 @@ def decode(
     model: ModelOption = None,
     config: ConfigOption = None,
     device: DeviceOption = "auto",
+    steps: StepsOption = None,
+    sampler: SamplerOption = None,
+    seed: SeedOption = None,
 ) -> None:
     """Decode latents to an audio file of the original rate, channels and length."""
     from zoo.data.files import write_audio
@@ -28,7 +32,8 @@ def decode(
     content = Latents.load(latents)
     target = audio_target(output, latents, ".decoded.wav")
     codec = open_codec(model, config, device)
+    options = sampling_options(codec, steps, sampler, seed)
     with naming(latents):
-        audio = codec.decode(content)
+        audio = codec.decode(content, **options)
     write_audio(target, audio, content.sample_rate)
     print(f"{target}: {content.samples / content.sample_rate:.2f} s at {content.sample_rate} Hz")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+from zoo.cli.sampling import SamplerOption, SeedOption, StepsOption, sampling_options
 from zoo.cli.targets import audio_target
 
 
@@ -20,6 +21,9 @@ def reconstruct(
     model: ModelOption = None,
     config: ConfigOption = None,
     device: DeviceOption = "auto",
+    steps: StepsOption = None,
+    sampler: SamplerOption = None,
+    seed: SeedOption = None,
 ) -> None:
     """Encode and decode an audio file, to hear what the model keeps of it."""
     from zoo.data.files import probe, read_audio, write_audio
@@ -29,9 +33,10 @@ def reconstruct(
     probe(audio)
     target = audio_target(output, audio, ".reconstructed.wav")
     codec = open_codec(model, config, device)
+    options = sampling_options(codec, steps, sampler, seed)
     with naming(audio):
         clip = read_audio(audio)
-        result = codec.reconstruct(clip)
+        result = codec.reconstruct(clip, **options)
     write_audio(target, result, clip.sample_rate)
     metrics = measure(result, clip.values, clip.sample_rate)
     print(

@@ -64,24 +64,21 @@ def _expanded(files: list[str]) -> Iterator[str]:
 def _check(file: str) -> None:
     from zoo.config.library import find, list_models, list_recipes
     from zoo.config.load import parse_container, read_mapping
-    from zoo.config.model import (
-        DiffusionAutoencoderConfigContainer,
-        StandardAutoencoderConfigContainer,
-    )
-    from zoo.config.recipe import RecipeConfig
+    from zoo.config.model import StandardAutoencoderConfigContainer
+    from zoo.config.recipe import DiffusionRecipeConfig, RecipeConfig
     from zoo.config.resolve import resolve_recipe
 
     if file in list_recipes() and file not in list_models():
         resolve_recipe(file)
         return
     data = read_mapping(find("configs", file))
-    of_recipes = set(RecipeConfig.model_fields) - set(
+    of_recipes = {*RecipeConfig.model_fields, *DiffusionRecipeConfig.model_fields} - set(
         StandardAutoencoderConfigContainer.model_fields
     )
     if isinstance(data.get("model"), str) or of_recipes & set(data):
         resolve_recipe(file)
-    elif isinstance(parse_container(data, file), DiffusionAutoencoderConfigContainer):
-        raise ConfigError("diffusion autoencoders can't be built by this version of zoo", file)
+    else:
+        parse_container(data, file)
 
 
 def _fix(names: list[str], output: Path | None) -> None:

@@ -48,9 +48,8 @@ def load_config(source: str | Path | Mapping[str, Any] | Config) -> ModelContain
 
 def parse_container(data: Mapping[str, Any], source: str = "") -> ModelContainer:
     """`data` as the container of its kind, through both passes. Raises: ConfigError."""
-    container = parse_schema(data, source)
-    if not isinstance(container, DiffusionAutoencoderConfigContainer):
-        rules.check(container, source)
+    container = parse_schema(data, source).completed()
+    rules.check(container, source)
     return container
 
 

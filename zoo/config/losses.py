@@ -34,15 +34,9 @@ class STFTLossConfig(Config):
         yield from windows_fit(self.fft_sizes, self.win_lengths, "win_lengths")
 
 
-class LossesConfig(Config):
-    """Weights of the reconstruction and bottleneck losses."""
+class _BottleneckLosses(Config):
+    """Weights of what bottlenecks report."""
 
-    stft: STFTLossConfig = Field(default_factory=lambda: STFTLossConfig(), description="Spectra")
-    l1: NonNegativeFloat = Field(default=0.0, description="Weight of the mean absolute error")
-    l2: NonNegativeFloat = Field(default=0.0, description="Weight of the mean squared error")
-    normalised_l2: NonNegativeFloat = Field(
-        default=0.0, description="Weight of the squared error over the signal's energy"
-    )
     kl: NonNegativeFloat = Field(default=1e-6, description="Weight of a VAE's divergence")
     mmd: NonNegativeFloat = Field(default=100.0, description="Weight of a Wasserstein bottleneck's")
     quantizer: NonNegativeFloat = Field(
@@ -60,10 +54,38 @@ class LossesConfig(Config):
         description="Weight of a `softnorm` bottleneck's pull to zero mean, unit variance",
     )
 
+
+class LossesConfig(_BottleneckLosses):
+    """Weights of the reconstruction and bottleneck losses."""
+
+    stft: STFTLossConfig = Field(default_factory=lambda: STFTLossConfig(), description="Spectra")
+    l1: NonNegativeFloat = Field(default=0.0, description="Weight of the mean absolute error")
+    l2: NonNegativeFloat = Field(default=0.0, description="Weight of the mean squared error")
+    normalised_l2: NonNegativeFloat = Field(
+        default=0.0, description="Weight of the squared error over the signal's energy"
+    )
+
     @property
-    def without_reconstruction(self) -> bool:
+    def nothing_to_learn(self) -> bool:
         """Whether no loss compares the output with the input."""
         return not (self.stft.weight or self.l1 or self.l2 or self.normalised_l2)
+
+
+class DiffusionLossesConfig(_BottleneckLosses):
+    """Weights of the losses of a diffusion autoencoder."""
+
+    mse: NonNegativeFloat = Field(
+        default=1.0, description="Weight of the squared error of the network's prediction"
+    )
+    stft: STFTLossConfig = Field(
+        default_factory=lambda: STFTLossConfig(weight=0.0),
+        description="Spectra of the clean audio that a prediction stands for",
+    )
+
+    @property
+    def nothing_to_learn(self) -> bool:
+        """Whether no loss looks at the prediction."""
+        return not (self.mse or self.stft.weight)
 
 
 class EncodecDiscriminatorParameters(Config):

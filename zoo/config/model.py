@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from zoo.config.adp import ADP1DConfig
 from zoo.config.base import Bool, Config, PositiveFloat, PositiveInt
 from zoo.config.bottlenecks import BottleneckConfig
+from zoo.config.dau import DAU1DConfig
 from zoo.config.decoders import DecoderConfig
+from zoo.config.dit import DiTConfig
 from zoo.config.encoders import EncoderConfig
 from zoo.config.pretransforms import (
     BasePretransformConfig,
@@ -21,6 +25,7 @@ from zoo.config.published import (
     AudiocraftPretrainedPretransformConfig,
     DACPretrainedPretransformConfig,
 )
+from zoo.config.sampling import SamplingConfig
 
 
 class AutoencoderPretransformConfig(BasePretransformConfig):
@@ -37,6 +42,10 @@ class AutoencoderPretransformConfig(BasePretransformConfig):
     def ratio(self) -> int:
         return self.config.downsampling_ratio
 
+    @property
+    def audio_channels(self) -> int:
+        return self.config.io_channels
+
     def encoded_channels(self, audio_channels: int) -> int:
         return self.config.latent_dim
 
@@ -52,11 +61,9 @@ PretransformConfig = Annotated[
 ]
 
 
-class AutoencoderConfig(Config):
-    """A standard autoencoder."""
+class _Audio(Config):
+    """What the audio of an autoencoder is like."""
 
-    encoder: EncoderConfig = Field(description="Audio to latents")
-    decoder: DecoderConfig = Field(description="Latents to audio")
     latent_dim: PositiveInt = Field(description="Latent channels")
     downsampling_ratio: PositiveInt = Field(description="Audio samples per latent frame, in all")
     io_channels: PositiveInt = Field(description="Audio channels")
@@ -66,6 +73,37 @@ class AutoencoderConfig(Config):
     out_channels: PositiveInt | None = Field(
         default=None, description="Output channels, if they differ"
     )
+
+    @property
+    def input_side(self) -> tuple[str, int]:
+        """The key that says how many channels the input has, and its value."""
+        return ("in_channels", self.in_channels) if self.in_channels else self._both
+
+    @property
+    def output_side(self) -> tuple[str, int]:
+        """The key that says how many channels the output has, and its value."""
+        return ("out_channels", self.out_channels) if self.out_channels else self._both
+
+    @property
+    def _both(self) -> tuple[str, int]:
+        return "io_channels", self.io_channels
+
+    @property
+    def min_length(self) -> int:
+        """Audio that the networks take is a multiple of so many samples."""
+        return self.downsampling_ratio
+
+    @property
+    def min_length_words(self) -> str:
+        """What `min_length` comes from."""
+        return f"model.downsampling_ratio {self.downsampling_ratio}"
+
+
+class AutoencoderConfig(_Audio):
+    """A standard autoencoder."""
+
+    encoder: EncoderConfig = Field(description="Audio to latents")
+    decoder: DecoderConfig = Field(description="Latents to audio")
     bottleneck: BottleneckConfig | None = Field(
         default=None, description="Between encoder and decoder"
     )
@@ -85,30 +123,78 @@ class DiffusionType(StrEnum):
     DIT = "dit"
 
 
-class DiffusionConfig(Config):
-    """The diffusion network of a diffusion autoencoder."""
+DiffusionConfig = Annotated[
+    DiTConfig | ADP1DConfig | DAU1DConfig,
+    Field(discriminator="type"),
+]
 
-    type: DiffusionType = Field(description="Kind of network")
-    config: dict[str, Any] = Field(description="Constructor parameters")
 
-
-class DiffusionAutoencoderConfig(Config):
+class DiffusionAutoencoderConfig(_Audio):
     """An autoencoder whose decoder is a diffusion model conditioned on the latents."""
 
     encoder: EncoderConfig | None = Field(default=None, description="Audio to latents")
     decoder: DecoderConfig | None = Field(default=None, description="Latents to conditioning")
     diffusion: DiffusionConfig = Field(description="Noise and conditioning to audio")
-    latent_dim: PositiveInt = Field(description="Latent channels")
-    downsampling_ratio: PositiveInt = Field(description="Audio samples per latent frame, in all")
-    io_channels: PositiveInt = Field(description="Audio channels")
-    in_channels: PositiveInt | None = Field(
-        default=None, description="Input channels, if they differ"
-    )
-    out_channels: PositiveInt | None = Field(
-        default=None, description="Output channels, if they differ"
-    )
     bottleneck: BottleneckConfig | None = Field(default=None, description="After the encoder")
     pretransform: PretransformConfig | None = Field(default=None, description="Around the networks")
+    sampling: SamplingConfig | None = Field(
+        default=None, description="Sampler and steps of decoding; by default those of its objective"
+    )
+
+    @property
+    def min_length(self) -> int:
+        around = self.pretransform.ratio if self.pretransform else 1
+        return math.lcm(self.downsampling_ratio, around * self.diffusion.ratio)
+
+    @property
+    def min_length_words(self) -> str:
+        whole = super().min_length_words
+        if self.min_length == self.downsampling_ratio:
+            return whole
+        around = " and the pretransform" if self.pretransform else ""
+        return f"{self.min_length}, which {whole}, model.diffusion{around} need together"
+
+    @property
+    def decoding(self) -> SamplingConfig:
+        """`sampling`, or the default of the objective."""
+        # A network of this objective has been distilled to few steps.
+        few = SamplingConfig(sampler="pingpong", steps=8)
+        usual = few if self.diffusion.objective == "rf_denoiser" else SamplingConfig()
+        return self.sampling or usual
+
+    @property
+    def inner_channels(self) -> int:
+        """Channels of the signal that the diffusion network works on."""
+        audio = self.out_channels or self.io_channels
+        return self.pretransform.encoded_channels(audio) if self.pretransform else audio
+
+    @property
+    def condition_channels(self) -> int:
+        """Channels of what the diffusion network is given beside the noise."""
+        if self.decoder:
+            return self.decoder.output_channels
+        if self.bottleneck:
+            return self.bottleneck.decoder_channels(self.latent_dim)
+        return self.latent_dim
+
+    def completed(self) -> Self:
+        """With all that follows from the other parts where the file leaves it out.
+
+        With a pretransform, upstream's working files state ratio and channels inside of it; here
+        they become those of the audio.
+        """
+        model = self
+        if self.pretransform:
+            ratio = self.encoder.ratio if self.encoder else 1
+            audio = self.pretransform.audio_channels
+            if self.downsampling_ratio == ratio:
+                model = model.model_copy(
+                    update={"downsampling_ratio": ratio * self.pretransform.ratio}
+                )
+            if self.io_channels == self.pretransform.encoded_channels(audio):
+                model = model.model_copy(update={"io_channels": audio})
+        network = self.diffusion.completed(model.inner_channels, model.condition_channels)
+        return model.model_copy(update={"diffusion": network})
 
 
 class BaseAutoencoderConfigContainer(Config):
@@ -125,6 +211,10 @@ class BaseAutoencoderConfigContainer(Config):
     training: dict[str, Any] | None = Field(
         default=None, description="The training section of stable-audio-tools, kept as it is"
     )
+
+    def completed(self) -> Self:
+        """With all that follows from the rest where the file leaves it out."""
+        return self
 
 
 class StandardAutoencoderConfigContainer(BaseAutoencoderConfigContainer):
@@ -150,6 +240,9 @@ class DiffusionAutoencoderConfigContainer(BaseAutoencoderConfigContainer):
         default="diffusion_autoencoder", description="Kind of model"
     )
     model: DiffusionAutoencoderConfig = Field(description="The network")
+
+    def completed(self) -> Self:
+        return self.model_copy(update={"model": self.model.completed()})
 
 
 AutoencoderContainer = StandardAutoencoderConfigContainer | HyperencoderConfigContainer

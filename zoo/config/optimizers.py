@@ -127,10 +127,13 @@ class OptimizationConfig(Config):
     )
 
 
-class OptimizersConfig(Config):
+class DiffusionOptimizersConfig(Config):
     autoencoder: OptimizationConfig = Field(
         default_factory=lambda: OptimizationConfig(), description="For the autoencoder"
     )
+
+
+class OptimizersConfig(DiffusionOptimizersConfig):
     discriminator: OptimizationConfig = Field(
         default_factory=lambda: OptimizationConfig(), description="For the discriminator"
     )

@@ -25,6 +25,11 @@ class BasePretransformConfig(Config):
         """Audio samples per frame."""
         raise NotImplementedError
 
+    @property
+    def audio_channels(self) -> int:
+        """Channels of the audio that it states."""
+        raise NotImplementedError
+
     def encoded_channels(self, audio_channels: int) -> int:
         """Channels of a frame for `audio_channels` channels of audio."""
         return audio_channels * self.ratio
@@ -50,6 +55,10 @@ class WaveletPretransformConfig(BasePretransformConfig):
     def ratio(self) -> int:
         return 2**self.config.levels
 
+    @property
+    def audio_channels(self) -> int:
+        return self.config.channels
+
 
 class PatchedParameters(Config):
     channels: PositiveInt = Field(description="Audio channels")
@@ -71,6 +80,10 @@ class PatchedPretransformConfig(BasePretransformConfig):
     @property
     def ratio(self) -> int:
         return max(1, self.config.patch_size // self.config.oversampling)
+
+    @property
+    def audio_channels(self) -> int:
+        return self.config.channels
 
     def encoded_channels(self, audio_channels: int) -> int:
         return audio_channels * self.config.patch_size
@@ -95,3 +108,7 @@ class PQMFPretransformConfig(BasePretransformConfig):
     @property
     def ratio(self) -> int:
         return self.config.num_bands
+
+    @property
+    def audio_channels(self) -> int:
+        return self.config.channels

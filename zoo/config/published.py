@@ -173,6 +173,10 @@ class DACPretrainedPretransformConfig(BasePretransformConfig):
     def ratio(self) -> int:
         return self.autoencoder["model"]["downsampling_ratio"]
 
+    @property
+    def audio_channels(self) -> int:
+        return 1
+
     def encoded_channels(self, audio_channels: int) -> int:
         return self.autoencoder["model"]["latent_dim"]
 
@@ -209,6 +213,10 @@ class AudiocraftPretrainedPretransformConfig(BasePretransformConfig):
     @property
     def ratio(self) -> int:
         return self.autoencoder["model"]["downsampling_ratio"]
+
+    @property
+    def audio_channels(self) -> int:
+        return 1
 
     def encoded_channels(self, audio_channels: int) -> int:
         return self.autoencoder["model"]["latent_dim"]

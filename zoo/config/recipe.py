@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import BeforeValidator, Field
 
 from zoo.config import rules
 from zoo.config.base import NonNegativeInt
 from zoo.config.data import DataConfig
-from zoo.config.losses import DiscriminatorConfig, LossesConfig
+from zoo.config.load import model_kind
+from zoo.config.losses import DiffusionLossesConfig, DiscriminatorConfig, LossesConfig
 from zoo.config.model import (
     AutoencoderConfig,
     AutoencoderContainer,
     AutoencoderPretransformConfig,
     BaseAutoencoderConfigContainer,
+    DiffusionAutoencoderConfig,
+    DiffusionAutoencoderConfigContainer,
     HyperencoderConfigContainer,
     StandardAutoencoderConfigContainer,
 )
-from zoo.config.optimizers import EMAConfig, OptimizationConfig, OptimizersConfig
+from zoo.config.optimizers import (
+    DiffusionOptimizersConfig,
+    EMAConfig,
+    OptimizationConfig,
+    OptimizersConfig,
+)
+from zoo.config.sampling import DecodingConfig
+from zoo.config.timesteps import TimestepsConfig, UniformTimestepsConfig
 from zoo.config.trainer import CheckpointsConfig, ExamplesConfig, LoggerConfig, TrainerConfig
 from zoo.errors import Problem
+
+Part = Literal["encoder", "bottleneck", "decoder", "diffusion"]
 
 
 def _off_or_on(value: Any) -> Any:
@@ -29,16 +41,21 @@ def _off_or_on(value: Any) -> Any:
     return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
 
 
-class RecipeConfig(BaseAutoencoderConfigContainer):
-    """A model's file and, beside it, all that decides how it is trained."""
+class BaseRecipeConfig(BaseAutoencoderConfigContainer):
+    """A model's file and, beside it, what decides how any model is trained."""
 
-    model_type: Literal["autoencoder", "hyperencoder"] = Field(
-        default="autoencoder", description="Kind of model"
-    )
-    model: AutoencoderConfig = Field(description="The network")
     pretransform_checkpoint: str | None = Field(
         default=None,
         description="Weights of the autoencoder in the pretransform: a checkpoint or a run folder",
+    )
+    init_from: str | None = Field(
+        default=None, description="Weights to begin with: a checkpoint or a run folder"
+    )
+    init_parts: tuple[Part, ...] | None = Field(
+        default=None, min_length=1, description="Take only these parts of `init_from`; null: all"
+    )
+    freeze: tuple[Part, ...] = Field(
+        default=(), description="Parts that keep their weights, and stay in eval mode"
     )
     name: str = Field(
         default="run", pattern=r"^\w[\w.-]*$", description="Name of the folder below `runs`"
@@ -49,13 +66,6 @@ class RecipeConfig(BaseAutoencoderConfigContainer):
     )
     runs: str = Field(default="runs", description="Where run folders are made")
     data: DataConfig = Field(default_factory=lambda: DataConfig(), description="Audio")
-    losses: LossesConfig = Field(default_factory=lambda: LossesConfig(), description="Losses")
-    discriminator: DiscriminatorConfig | None = Field(
-        default=None, description="Adversarial training; null: none"
-    )
-    optimizers: OptimizersConfig = Field(
-        default_factory=lambda: OptimizersConfig(), description="Optimisers"
-    )
     ema: EMAConfig | None = Field(
         default_factory=lambda: EMAConfig(), description="Average of the weights; null: none"
     )
@@ -71,6 +81,22 @@ class RecipeConfig(BaseAutoencoderConfigContainer):
         default_factory=lambda: ExamplesConfig(), description="Audio and pictures"
     )
 
+
+class RecipeConfig(BaseRecipeConfig):
+    """A run of a standard autoencoder or a hyperencoder."""
+
+    model_type: Literal["autoencoder", "hyperencoder"] = Field(
+        default="autoencoder", description="Kind of model"
+    )
+    model: AutoencoderConfig = Field(description="The network")
+    losses: LossesConfig = Field(default_factory=lambda: LossesConfig(), description="Losses")
+    discriminator: DiscriminatorConfig | None = Field(
+        default=None, description="Adversarial training; null: none"
+    )
+    optimizers: OptimizersConfig = Field(
+        default_factory=lambda: OptimizersConfig(), description="Optimisers"
+    )
+
     def container(self) -> AutoencoderContainer:
         """The model's file alone."""
         kind = StandardAutoencoderConfigContainer
@@ -79,28 +105,78 @@ class RecipeConfig(BaseAutoencoderConfigContainer):
         return kind(**{key: getattr(self, key) for key in kind.model_fields})
 
 
-def contradictions(recipe: RecipeConfig) -> Iterator[Problem]:
+class DiffusionRecipeConfig(BaseRecipeConfig):
+    """A run of a diffusion autoencoder."""
+
+    model_type: Literal["diffusion_autoencoder"] = Field(
+        default="diffusion_autoencoder", description="Kind of model"
+    )
+    model: DiffusionAutoencoderConfig = Field(description="The network")
+    losses: DiffusionLossesConfig = Field(
+        default_factory=lambda: DiffusionLossesConfig(), description="Losses"
+    )
+    timesteps: TimestepsConfig = Field(
+        default_factory=lambda: UniformTimestepsConfig(type="uniform"),
+        description="How much noise is trained on, how often",
+    )
+    optimizers: DiffusionOptimizersConfig = Field(
+        default_factory=lambda: DiffusionOptimizersConfig(), description="Optimisers"
+    )
+    validation: DecodingConfig = Field(
+        default_factory=lambda: DecodingConfig(), description="How validation decodes"
+    )
+
+    def container(self) -> DiffusionAutoencoderConfigContainer:
+        """The model's file alone, completed."""
+        kind = DiffusionAutoencoderConfigContainer
+        return kind(**{key: getattr(self, key) for key in kind.model_fields}).completed()
+
+
+AnyRecipe = RecipeConfig | DiffusionRecipeConfig
+
+
+def recipe_class(data: Mapping[str, Any], source: str = "") -> type[AnyRecipe]:
+    """The class for the kind of model in `data`. Raises: ConfigError for an unknown kind."""
+    diffusion = model_kind(data, source) == "diffusion_autoencoder"
+    return DiffusionRecipeConfig if diffusion else RecipeConfig
+
+
+def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
     """What the parts of a recipe say against each other."""
+    model = recipe.container().model
     yield from rules.contradictions(recipe.container())
     if recipe.pretransform_checkpoint and not isinstance(
-        recipe.model.pretransform, AutoencoderPretransformConfig
+        model.pretransform, AutoencoderPretransformConfig
     ):
         yield Problem("pretransform_checkpoint", "needs a model.pretransform of type 'autoencoder'")
+    for key, parts in (("init_parts", recipe.init_parts or ()), ("freeze", recipe.freeze)):
+        for part in parts:
+            if getattr(model, part, None) is None:
+                yield Problem(key, f"there is no model.{part}")
+    if recipe.init_parts and not recipe.init_from:
+        yield Problem("init_parts", "of which weights? init_from names none")
     yield from _within("losses.stft", recipe.losses.stft.contradictions())
-    if recipe.discriminator:
-        yield from _within("discriminator", recipe.discriminator.contradictions())
-    for network in ("autoencoder", "discriminator"):
+    if recipe.losses.nothing_to_learn and getattr(recipe, "discriminator", None) is None:
+        yield Problem("losses", "every reconstruction loss has the weight 0: nothing to learn")
+    match recipe:
+        case RecipeConfig():
+            if recipe.discriminator:
+                yield from _within("discriminator", recipe.discriminator.contradictions())
+            networks: tuple[str, ...] = ("autoencoder", "discriminator")
+        case DiffusionRecipeConfig():
+            yield from _within("timesteps", recipe.timesteps.contradictions())
+            networks = ("autoencoder",)
+        case _:
+            assert_never(recipe)
+    for network in networks:
         part: OptimizationConfig = getattr(recipe.optimizers, network)
         yield from _within(f"optimizers.{network}.optimizer", part.optimizer.contradictions())
-    if recipe.discriminator is None and recipe.losses.without_reconstruction:
-        yield Problem("losses", "every reconstruction loss has the weight 0: nothing to learn")
     if recipe.engine != "zoo" and recipe.checkpointing == "on":
         yield Problem("checkpointing", f"engine '{recipe.engine}' decides this for itself")
-    ratio = recipe.model.downsampling_ratio
-    if recipe.data.segment_samples % ratio:
+    if recipe.data.segment_samples % model.min_length:
         yield Problem(
             "data.segment_samples",
-            f"{recipe.data.segment_samples} is not a multiple of model.downsampling_ratio {ratio}",
+            f"{recipe.data.segment_samples} is not a multiple of {model.min_length_words}",
         )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from zoo.config import rules
 from zoo.config.load import parse_schema
-from zoo.config.model import AutoencoderConfig, DiffusionAutoencoderConfigContainer
-from zoo.errors import ConfigError, Problem
+from zoo.config.model import AutoencoderConfig, DiffusionAutoencoderConfig
+from zoo.config.rules.autoencoder import encoder_channels
+from zoo.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -45,28 +46,29 @@ def repair(data: Mapping[str, Any], source: str = "") -> Repair:
         ConfigError: for problems of the schema, which leave nothing to compare.
     """
     container = parse_schema(data, source)
-    if isinstance(container, DiffusionAutoencoderConfigContainer):
-        raise ConfigError("diffusion autoencoders can't be built by this version of zoo", source)
     fixed = copy.deepcopy(dict(data))
-    changes = tuple(_changes(container.model))
+    changes = tuple(_changes(container.completed().model))
     for change in changes:
         _set(fixed, change.path, change.after)
-    mended = parse_schema(fixed, source)
-    assert not isinstance(mended, DiffusionAutoencoderConfigContainer)
+    mended = parse_schema(fixed, source).completed()
     return Repair(fixed, changes, tuple(rules.contradictions(mended)))
 
 
-def _changes(model: AutoencoderConfig) -> Iterator[Change]:
+def _changes(model: AutoencoderConfig | DiffusionAutoencoderConfig) -> Iterator[Change]:
+    if model.encoder is None:
+        return
     around = model.pretransform.ratio if model.pretransform else 1
     total = model.encoder.ratio * around
-    if model.encoder.ratio == model.decoder.ratio and total != model.downsampling_ratio:
+    # What a diffusion network is given need not be as fine as the audio.
+    agreed = model.decoder is None or model.decoder.ratio == model.encoder.ratio
+    if agreed and total != model.downsampling_ratio:
         yield Change(
             "model.downsampling_ratio",
             model.downsampling_ratio,
             total,
-            "the product of the strides of encoder and decoder",
+            f"the product of the strides of encoder{' and decoder' if model.decoder else ''}",
         )
-    given, wanted = model.encoder.output_channels, rules.encoder_channels(model)
+    given, wanted = model.encoder.output_channels, encoder_channels(model)
     if given != wanted and wanted == 2 * model.latent_dim and model.bottleneck:
         yield Change(
             f"model.encoder.config.{model.encoder.latent_key}",

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any, cast
 
 from zoo.config.library import find
-from zoo.config.load import read_mapping
+from zoo.config.load import model_kind, read_mapping
 from zoo.config.model import StandardAutoencoderConfigContainer
 from zoo.config.problems import validate
-from zoo.config.recipe import RecipeConfig, contradictions
+from zoo.config.recipe import AnyRecipe, contradictions, recipe_class
 from zoo.errors import ConfigError, Problem
 from zoo.writing import write_whole
 
 RECIPE_FILE = "recipe.yaml"
-_DEFAULT_RECIPE = "oobleck"
+_DEFAULT_RECIPES = {"diffusion_autoencoder": "dit_diffae"}
 _CHANGEABLE = ("trainer.", "data.workers", "data.folder", "logger.", "checkpoints.", "examples.")
 
 
 def resolve_recipe(
     recipe: str | None = None, model: str | None = None, overrides: Sequence[str] = ()
-) -> RecipeConfig:
+) -> AnyRecipe:
     """A recipe, checked in full.
 
     Args:
@@ -32,7 +32,7 @@ def resolve_recipe(
     Raises:
         ConfigError: with every problem found.
     """
-    name = recipe or _DEFAULT_RECIPE
+    name = recipe or _default_recipe(model)
     path = find("recipes", name)
     data = read_mapping(path)
     data.setdefault("name", path.stem)
@@ -44,7 +44,12 @@ def resolve_recipe(
     return parse_recipe(_with_model(data), overrides, name)
 
 
-def resume_recipe(folder: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
+def _default_recipe(model: str | None) -> str:
+    kind = model_kind(read_mapping(find("configs", model)), model) if model else ""
+    return _DEFAULT_RECIPES.get(kind, "oobleck")
+
+
+def resume_recipe(folder: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
     """The recipe of a run folder, with `overrides` of what a run may change on its way.
 
     Raises:
@@ -75,12 +80,12 @@ def _with_model(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {**container, **{key: value for key, value in recipe.items() if key != "model"}}
 
 
-def parse_recipe(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> RecipeConfig:
+def parse_recipe(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> AnyRecipe:
     """`data` with `overrides`, through both passes. Raises: ConfigError."""
     merged = _merged(data, overrides, source)
     given = [override.split("=", 1)[0] for override in overrides]
     try:
-        recipe = validate(RecipeConfig, merged, source)
+        recipe = validate(recipe_class(merged, source), merged, source)
     except ConfigError as error:
         raise _marked(error, given) from None
     problems = list(contradictions(recipe))
@@ -135,7 +140,7 @@ def _related(one: str, other: str) -> bool:
     return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
-def write_recipe(recipe: RecipeConfig, path: Path) -> None:
+def write_recipe(recipe: AnyRecipe, path: Path) -> None:
     """Writes a recipe as YAML, every default written out."""
     import yaml
 

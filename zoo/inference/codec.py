@@ -70,8 +70,12 @@ class Codec:
         return Latents(values.cpu(), rate, clip.shape[-1], clip.shape[0], self.fingerprint)
 
     @torch.inference_mode()
-    def decode(self, latents: Latents) -> Tensor:
+    def decode(self, latents: Latents, **options: Any) -> Tensor:
         """Latents to audio (channels, samples) as the clip had them, on the CPU.
+
+        Args:
+            **options: of the model's `decode`: for a diffusion autoencoder `steps`, `sampler`,
+                `seed` and others.
 
         Raises:
             CheckpointError: for latents of another model.
@@ -82,16 +86,23 @@ class Codec:
                 f"but this one has {self.fingerprint}; decode them with the model that made them"
             )
         values = latents.values.to(self.device, self._dtype)
-        audio = self.model.decode(values[None])[0].float()
+        audio = self.model.decode(values[None], **options)[0].float()
         audio = resample(audio, self.model.sample_rate, latents.sample_rate)
         audio = _trimmed(audio, latents.samples)
         return fit_channels(audio, latents.channels).cpu()
 
     def reconstruct(
-        self, audio: Tensor | Audio | str | Path, sample_rate: int | None = None
+        self,
+        audio: Tensor | Audio | str | Path,
+        sample_rate: int | None = None,
+        **options: Any,
     ) -> Tensor:
-        """Encodes and decodes one clip: (channels, samples), as long as it was."""
-        return self.decode(self.encode(audio, sample_rate))
+        """Encodes and decodes one clip: (channels, samples), as long as it was.
+
+        Args:
+            **options: as of `decode`.
+        """
+        return self.decode(self.encode(audio, sample_rate), **options)
 
 
 def _trimmed(audio: Tensor, samples: int) -> Tensor:

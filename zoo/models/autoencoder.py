@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.data.resample import fit_channels, resample
-from zoo.models.chunking import in_chunks
+from zoo.models.chunking import in_chunks, one_by_one
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
 from zoo.nets.span import Span, input_span, reflects
@@ -79,7 +79,7 @@ class AudioAutoencoder(nn.Module):
         def network(x: Tensor) -> Tensor:
             return self._encode(x, skip_pretransform)
 
-        encoded = _one_by_one(network, audio) if iterate_batch else network(audio)
+        encoded = one_by_one(network, audio) if iterate_batch else network(audio)
         return self._bottleneck(encoded, skip_bottleneck, return_info, **kwargs)
 
     def decode(
@@ -98,7 +98,7 @@ class AudioAutoencoder(nn.Module):
         """
         if self.bottleneck is not None and not skip_bottleneck:
             latents = self.bottleneck.decode(latents, **kwargs)
-        return _one_by_one(self._decode, latents) if iterate_batch else self._decode(latents)
+        return one_by_one(self._decode, latents) if iterate_batch else self._decode(latents)
 
     def decode_tokens(self, tokens: Tensor, **kwargs: Any) -> Tensor:
         """Tokens (batch, quantizer, frame) → audio. Raises: TypeError without discrete latents."""
@@ -143,7 +143,7 @@ class AudioAutoencoder(nn.Module):
             )
 
         audio = F.pad(audio, (0, -audio.shape[-1] % ratio))
-        encoded = _one_by_one(network, audio) if iterate_batch else network(audio)
+        encoded = one_by_one(network, audio) if iterate_batch else network(audio)
         return self._bottleneck(encoded, skip_bottleneck, return_info, **kwargs)
 
     def decode_audio(
@@ -175,7 +175,7 @@ class AudioAutoencoder(nn.Module):
 
         if self.bottleneck is not None and not skip_bottleneck:
             latents = self.bottleneck.decode(latents, **kwargs)
-        return _one_by_one(network, latents) if iterate_batch else network(latents)
+        return one_by_one(network, latents) if iterate_batch else network(latents)
 
     def encode_span(self, first: int, last: int) -> Span:
         """First and last audio sample that latent frames `first` … `last` depend on."""
@@ -270,10 +270,6 @@ class AudioAutoencoder(nn.Module):
             return self.bottleneck.encode(encoded, **kwargs)
         latents, facts = self.bottleneck.encode(encoded, return_info=True, **kwargs)
         return latents, info | facts
-
-
-def _one_by_one(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    return torch.cat([function(item) for item in batch.split(1)])
 
 
 def _finite(context: Callable[[], tuple[int, int]]) -> tuple[int, int] | None:

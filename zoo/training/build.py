@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, assert_never
 
@@ -13,7 +12,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRSchedul
 
 from zoo.checkpoints.files import read_checkpoint
 from zoo.checkpoints.weights import load_weights
-from zoo.config.losses import DiscriminatorConfig, EncodecDiscriminatorConfig
+from zoo.config.losses import DiscriminatorConfig, EncodecDiscriminatorConfig, LossesConfig
 from zoo.config.model import AutoencoderPretransformConfig
 from zoo.config.optimizers import (
     AdamConfig,
@@ -26,48 +25,87 @@ from zoo.config.optimizers import (
     SchedulerConfig,
     SGDConfig,
 )
-from zoo.config.recipe import RecipeConfig
+from zoo.config.recipe import AnyRecipe, DiffusionRecipeConfig, RecipeConfig
+from zoo.config.timesteps import (
+    LogitNormalTimestepsConfig,
+    LogSNRTimestepsConfig,
+    UniformTimestepsConfig,
+)
 from zoo.data.messages import say
 from zoo.errors import CheckpointError, TrainingError
+from zoo.factory.diffusion import create_process
 from zoo.load import built, from_config
+from zoo.models.diffusion.timesteps import (
+    DistributionShift,
+    LogitNormal,
+    LogSNR,
+    Shifted,
+    Timesteps,
+    Uniform,
+)
 from zoo.nets.checkpointing import set_checkpointing
 from zoo.nets.discriminators.multi_scale_stft import EncodecDiscriminator
 from zoo.training.adversary import Adversary
 from zoo.training.autoencoder_module import AutoencoderModule
+from zoo.training.diffusion_autoencoder_module import DiffusionAutoencoderModule
 from zoo.training.inverse_lr import InverseLR
 from zoo.training.losses import StereoSTFTLoss, l1, l2, normalised_l2
+from zoo.training.module import Configure, ModelModule
 from zoo.training.objective import Loss, Objective
 
 
-def build_module(recipe: RecipeConfig, resumed: bool = False) -> AutoencoderModule:
-    """The model of a recipe with random weights, its losses and optimisers.
+def build_module(recipe: AnyRecipe, resumed: bool = False) -> ModelModule:
+    """The model of a recipe with its first weights, its losses and optimisers.
 
     Args:
         resumed: all weights come from a checkpoint later, so none are read here.
 
     Raises:
         ConfigError: where the recipe's engine can't build the model.
-        CheckpointError: where `pretransform_checkpoint` can't be read or does not fit.
+        CheckpointError: where `pretransform_checkpoint` or `init_from` can't be read or don't fit.
     """
+    model = _model(recipe, resumed)
+    configure: dict[str, Configure] = {
+        "autoencoder": partial(build_optimization, recipe.optimizers.autoencoder)
+    }
+    match recipe:
+        case RecipeConfig():
+            configure["discriminator"] = partial(
+                build_optimization, recipe.optimizers.discriminator
+            )
+            adversary = None
+            if recipe.discriminator is not None:
+                discriminator = build_discriminator(recipe.discriminator, model.out_channels)
+                adversary = Adversary(discriminator, recipe.discriminator)
+            return AutoencoderModule(model, build_objective(recipe), adversary, configure, recipe)
+        case DiffusionRecipeConfig():
+            return DiffusionAutoencoderModule(
+                model,
+                create_process(recipe.model.diffusion),
+                build_timesteps(recipe),
+                build_objective(recipe),
+                configure,
+                recipe,
+            )
+        case _:
+            assert_never(recipe)
+
+
+def _model(recipe: AnyRecipe, resumed: bool) -> Any:
     read = built if resumed else from_config
-    model = read(recipe.container(), engine=recipe.engine).train()
+    model: Any = read(recipe.container(), engine=recipe.engine)
     if not resumed:
         _fill_pretransform(model, recipe)
+        _begin(model, recipe)
     # "off" leaves what the model's own config may have turned on.
     if recipe.engine == "zoo" and recipe.checkpointing == "on":
         set_checkpointing(model, True)
-    adversary = None
-    if recipe.discriminator is not None:
-        discriminator = build_discriminator(recipe.discriminator, model.out_channels)
-        adversary = Adversary(discriminator, recipe.discriminator)
-    configure: dict[str, Callable[[nn.Module], Any]] = {
-        "autoencoder": partial(build_optimization, recipe.optimizers.autoencoder),
-        "discriminator": partial(build_optimization, recipe.optimizers.discriminator),
-    }
-    return AutoencoderModule(model, build_objective(recipe), adversary, configure, recipe)
+    for part in recipe.freeze:
+        getattr(model, part).requires_grad_(False)
+    return model.train()
 
 
-def _fill_pretransform(model: Any, recipe: RecipeConfig) -> None:
+def _fill_pretransform(model: Any, recipe: AnyRecipe) -> None:
     """Loads the weights of the autoencoder in the pretransform, if there is one."""
     if recipe.pretransform_checkpoint is not None:
         checkpoint = read_checkpoint(recipe.pretransform_checkpoint)
@@ -81,8 +119,26 @@ def _fill_pretransform(model: Any, recipe: RecipeConfig) -> None:
         say("the pretransform has random weights; give it some: pretransform_checkpoint=PATH")
 
 
-def build_objective(recipe: RecipeConfig) -> Objective:
-    """The losses whose weight is not 0."""
+def _begin(model: Any, recipe: AnyRecipe) -> None:
+    """Loads the weights of `init_from`, or its parts that the recipe names."""
+    if recipe.init_from is None:
+        return
+    checkpoint = read_checkpoint(recipe.init_from)
+    source = str(checkpoint.path)
+    if recipe.init_parts is None:
+        load_weights(model, checkpoint.weights, source)
+    for part in recipe.init_parts or ():
+        prefix = f"{part}."
+        weights = {
+            key.removeprefix(prefix): value
+            for key, value in checkpoint.weights.items()
+            if key.startswith(prefix)
+        }
+        load_weights(getattr(model, part), weights, f"{source}: {part}")
+
+
+def build_objective(recipe: AnyRecipe) -> Objective:
+    """The losses of decoded audio and of the bottleneck whose weight is not 0."""
     losses = recipe.losses
     distances: dict[str, tuple[float, Loss]] = {}
     if losses.stft.weight > 0:
@@ -94,10 +150,11 @@ def build_objective(recipe: RecipeConfig) -> Objective:
             perceptual_weighting=losses.stft.perceptual_weighting,
         )
         distances["stft"] = (losses.stft.weight, stft)
-    for name, function in (("l1", l1), ("l2", l2), ("normalised_l2", normalised_l2)):
-        weight: float = getattr(losses, name)
-        if weight > 0:
-            distances[name] = (weight, function)
+    if isinstance(losses, LossesConfig):
+        for name, function in (("l1", l1), ("l2", l2), ("normalised_l2", normalised_l2)):
+            weight: float = getattr(losses, name)
+            if weight > 0:
+                distances[name] = (weight, function)
     bottleneck = {
         "kl": losses.kl,
         "mmd": losses.mmd,
@@ -107,6 +164,25 @@ def build_objective(recipe: RecipeConfig) -> Objective:
         "softnorm_loss": losses.softnorm,
     }
     return Objective(distances, bottleneck)
+
+
+def build_timesteps(recipe: DiffusionRecipeConfig) -> Timesteps:
+    """How the times of a training step are drawn."""
+    config = recipe.timesteps
+    match config:
+        case UniformTimestepsConfig():
+            timesteps: Timesteps = Uniform()
+        case LogitNormalTimestepsConfig():
+            timesteps = LogitNormal(config.mean, config.std)
+        case LogSNRTimestepsConfig():
+            timesteps = LogSNR(config.mean, config.std)
+        case _:
+            assert_never(config)
+    if config.shift is None:
+        return timesteps
+    around = recipe.model.pretransform.ratio if recipe.model.pretransform else 1
+    length = recipe.data.segment_samples // around
+    return Shifted(timesteps, DistributionShift(**dict(config.shift)), length)
 
 
 def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module:

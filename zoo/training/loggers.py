@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
-from zoo.config.recipe import RecipeConfig
+from zoo.config.recipe import AnyRecipe
 from zoo.data.messages import say
 
 
-def build_loggers(recipe: RecipeConfig, folder: Path) -> list[Logger]:
+def build_loggers(recipe: AnyRecipe, folder: Path) -> list[Logger]:
     """The loggers of a run whose files lie in `folder`."""
     loggers: list[Logger] = [CSVLogger(folder, name="logs")]
     if recipe.logger.type == "wandb":
@@ -19,7 +19,7 @@ def build_loggers(recipe: RecipeConfig, folder: Path) -> list[Logger]:
     return loggers
 
 
-def _wandb(recipe: RecipeConfig, folder: Path) -> WandbLogger:
+def _wandb(recipe: AnyRecipe, folder: Path) -> WandbLogger:
     import wandb
 
     mode = os.environ.get("WANDB_MODE")

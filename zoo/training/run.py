@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.checkpoints.files import read_ckpt
-from zoo.config.recipe import RecipeConfig
+from zoo.config.recipe import AnyRecipe, RecipeConfig
 from zoo.config.resolve import RECIPE_FILE, write_recipe
 from zoo.data.messages import say
 from zoo.data.module import AudioDataModule
@@ -52,7 +52,7 @@ class Run:
         return self.folder / LAST
 
 
-def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
+def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
     """Trains a recipe in a new run folder, or goes on in the folder `resume`.
 
     Raises:
@@ -95,7 +95,7 @@ def train(recipe: RecipeConfig, resume: Path | None = None) -> Run:
     return Run(folder, trainer.global_step, interrupted)
 
 
-def new_folder(recipe: RecipeConfig) -> Path:
+def new_folder(recipe: AnyRecipe) -> Path:
     """A folder that does not exist yet: runs/<recipe>/<time>."""
     start = time.strftime("%Y-%m-%d_%H-%M-%S")
     folder = Path(recipe.runs) / recipe.name / start
@@ -106,7 +106,7 @@ def new_folder(recipe: RecipeConfig) -> Path:
     return folder
 
 
-def _shared_folder(recipe: RecipeConfig) -> Path:
+def _shared_folder(recipe: AnyRecipe) -> Path:
     """A new folder; processes that Lightning starts for more devices get that of the first."""
     if rank_zero_only.rank > 0 and _FOLDER in os.environ:
         return Path(os.environ[_FOLDER])
@@ -116,13 +116,13 @@ def _shared_folder(recipe: RecipeConfig) -> Path:
 
 
 @rank_zero_only
-def _open(folder: Path, recipe: RecipeConfig) -> None:
+def _open(folder: Path, recipe: AnyRecipe) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_recipe(recipe, folder / RECIPE_FILE)
     say(f"run folder: {folder}")
 
 
-def _checked(path: Path, recipe: RecipeConfig) -> Path:
+def _checked(path: Path, recipe: AnyRecipe) -> Path:
     if not path.is_file():
         raise CheckpointError(
             f"{path}: no such file, so there is nothing to resume from; it is written every "
@@ -136,7 +136,7 @@ def _checked(path: Path, recipe: RecipeConfig) -> Path:
     return path
 
 
-def _trainer(recipe: RecipeConfig, folder: Path) -> Trainer:
+def _trainer(recipe: AnyRecipe, folder: Path) -> Trainer:
     config = recipe.trainer
     devices = list(config.devices) if isinstance(config.devices, tuple) else config.devices
     try:
@@ -146,9 +146,7 @@ def _trainer(recipe: RecipeConfig, folder: Path) -> Trainer:
         raise TrainingError(f"trainer: {str(error).splitlines()[0]}") from None
 
 
-def _lightning_trainer(
-    recipe: RecipeConfig, folder: Path, devices: list[int] | int | str
-) -> Trainer:
+def _lightning_trainer(recipe: AnyRecipe, folder: Path, devices: list[int] | int | str) -> Trainer:
     config = recipe.trainer
     return Trainer(
         accelerator=config.accelerator,
@@ -178,7 +176,7 @@ def _lightning_trainer(
     )
 
 
-def _callbacks(recipe: RecipeConfig, folder: Path) -> list[Callback]:
+def _callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
     checkpoints = {"dirpath": folder / "checkpoints", "enable_version_counter": False}
     monitor = recipe.checkpoints.monitor
     callbacks: list[Callback] = [
@@ -205,13 +203,14 @@ def _callbacks(recipe: RecipeConfig, folder: Path) -> list[Callback]:
     return callbacks
 
 
-def _strategy(recipe: RecipeConfig) -> str:
+def _strategy(recipe: AnyRecipe) -> str:
     """Under DDP, each of the two backward passes leaves the other network's weights unused."""
     config = recipe.trainer
     single = config.devices in (1, "1") and config.num_nodes == 1
     if config.devices == "auto":
         single = torch.cuda.device_count() <= 1 and config.num_nodes == 1
-    if recipe.discriminator is None or single or config.strategy not in ("auto", "ddp"):
+    adversarial = isinstance(recipe, RecipeConfig) and recipe.discriminator is not None
+    if not adversarial or single or config.strategy not in ("auto", "ddp"):
         return config.strategy
     return "ddp_find_unused_parameters_true"
 

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from zoo.data.files import write_audio
 from zoo.evaluation.plots import spectrogram_figure, write_png
-from zoo.training.autoencoder_module import Reconstruction
+from zoo.training.module import Reconstruction
 
 
 class Examples(Callback):

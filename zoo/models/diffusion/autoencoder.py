@@ -1,0 +1,313 @@
+"""An autoencoder whose decoder is a diffusion model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.models.autoencoder import AudioAutoencoder
+from zoo.models.chunking import in_chunks, one_by_one
+from zoo.models.diffusion.noise import batch_noise, clip_generator
+from zoo.models.diffusion.process import Process
+from zoo.models.diffusion.samplers import sample
+from zoo.models.diffusion.windows import Windows
+from zoo.nets.bottlenecks.base import Bottleneck
+from zoo.nets.pretransforms.base import Pretransform
+from zoo.nets.span import Span, input_span, reflects
+
+
+class DiffusionAutoencoder(AudioAutoencoder):
+    """Encodes as an `AudioAutoencoder`; decodes by removing noise, step by step, given the latents.
+
+    Between encoder and diffusion network the latents may pass a decoder, whose output is the
+    condition; it is stretched to the length of the signal. The diffusion network works on audio, or
+    on what the pretransform makes of it.
+
+    Args:
+        diffusion: the network; see `predict`.
+        process: how noise is added, and what the network predicts.
+        diffusion_ratio: the network takes multiples of so many samples.
+        condition_ratio: positions of the decoder's output in a latent frame.
+        encoder: without one, the latents are the (pretransformed) audio itself.
+        decoder: latents to condition; without one, the latents are the condition.
+        sampler: default of `decode`; see `zoo.models.diffusion.samplers`.
+        steps: default of `decode`.
+
+    Source: stable_audio_tools/models/autoencoders.py.
+    """
+
+    def __init__(
+        self,
+        diffusion: nn.Module,
+        process: Process,
+        diffusion_ratio: int,
+        condition_ratio: int,
+        latent_dim: int,
+        downsampling_ratio: int,
+        sample_rate: int,
+        io_channels: int = 2,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
+        bottleneck: Bottleneck | None = None,
+        pretransform: Pretransform | None = None,
+        in_channels: int | None = None,
+        out_channels: int | None = None,
+        soft_clip: bool = False,
+        sampler: str = "ddim",
+        steps: int = 100,
+    ) -> None:
+        super().__init__(
+            encoder=encoder or nn.Identity(),
+            decoder=decoder or nn.Identity(),
+            latent_dim=latent_dim,
+            downsampling_ratio=downsampling_ratio,
+            sample_rate=sample_rate,
+            io_channels=io_channels,
+            bottleneck=bottleneck,
+            pretransform=pretransform,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            soft_clip=soft_clip,
+        )
+        self.diffusion = diffusion
+        self.process = process
+        self.diffusion_ratio = diffusion_ratio
+        self.condition_ratio = condition_ratio
+        self.sampler, self.steps = sampler, steps
+        around = pretransform.downsampling_ratio if pretransform else 1
+        # upstream: the product, although both only need to divide the length.
+        self.min_length = math.lcm(downsampling_ratio, around * diffusion_ratio)
+        # Small at first, so that latents don't saturate, as upstream begins.
+        with torch.no_grad():
+            for weight in self.encoder.parameters():
+                weight *= 0.5
+
+    @property
+    def inner_channels(self) -> int:
+        """Channels of the signal that the diffusion network works on."""
+        return self.pretransform.encoded_channels if self.pretransform else self.out_channels
+
+    @property
+    def inner_ratio(self) -> int:
+        """Samples of that signal in a latent frame."""
+        around = self.pretransform.downsampling_ratio if self.pretransform else 1
+        return self.downsampling_ratio // around
+
+    def predict(self, noisy: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """One evaluation of the diffusion network.
+
+        Args:
+            noisy: (batch, inner_channels, samples).
+            t: (batch,), from 0 (clean) to 1 (noise).
+            condition: the decoder's output, (batch, channels, positions).
+
+        Returns:
+            (batch, inner_channels, samples), at least in float32; see `process`.
+        """
+        kind = next(self.diffusion.parameters()).dtype
+        prediction = self.diffusion(noisy.to(kind), t.to(kind), input_concat_cond=condition)
+        return prediction.to(torch.promote_types(kind, torch.float32))
+
+    def decode(
+        self,
+        latents: Tensor,
+        skip_bottleneck: bool = False,
+        iterate_batch: bool = False,
+        **options: Any,
+    ) -> Tensor:
+        """Latents (batch, latent_dim, frames) → audio (batch, out_channels, frames · ratio).
+
+        Args:
+            skip_bottleneck: `latents` are the decoder's input already.
+            iterate_batch: one clip at a time, for less memory.
+            **options: of `decode_audio`, such as `steps`, `sampler` and `seed`.
+        """
+        return self.decode_audio(
+            latents, skip_bottleneck=skip_bottleneck, iterate_batch=iterate_batch, **options
+        )
+
+    def decode_tokens(
+        self, tokens: Tensor, seed: int = 0, clips: Sequence[int] | None = None, **options: Any
+    ) -> Tensor:
+        """Tokens (batch, quantizer, frame) → audio; options as in `decode_audio`.
+
+        Raises: TypeError without discrete latents.
+        """
+        if self.bottleneck is None or not self.bottleneck.is_discrete:
+            raise TypeError("decode_tokens needs a model with a discrete bottleneck")
+        latents = _each_clip(
+            self.bottleneck.decode_tokens,
+            tokens,
+            seed,
+            range(len(tokens)) if clips is None else clips,
+        )
+        return self.decode_audio(latents, skip_bottleneck=True, seed=seed, clips=clips, **options)
+
+    @torch.no_grad()
+    def decode_audio(
+        self,
+        latents: Tensor,
+        chunked: bool = False,
+        overlap: int | None = None,
+        chunk_size: int = 128,
+        skip_bottleneck: bool = False,
+        iterate_batch: bool = False,
+        *,
+        steps: int | None = None,
+        sampler: str | None = None,
+        seed: int = 0,
+        generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
+        clips: Sequence[int] | None = None,
+        progress: bool = False,
+    ) -> Tensor:
+        """As `decode`, without gradients.
+
+        The noise is a function of seed, clip and position alone: a clip sounds the same in any
+        batch, on any device.
+
+        Args:
+            chunked: run the network over windows of `chunk_size` frames and their context, at each
+                step. They share noise and blend; where the receptive field is finite, the result
+                is the unchunked one.
+            overlap: frames that neighbouring windows share, at least. None is what the receptive
+                field needs, or half a chunk where it has no end.
+            steps: more of them are slower and, up to a point, better; default `self.steps`.
+            sampler: default `self.sampler`.
+            generator: draws the seed instead.
+            noise: to start from, (batch, inner_channels, frames · inner_ratio).
+            clips: a number for each clip, which chooses its noise; by default its place in the
+                batch.
+            progress: show a bar.
+
+        Raises:
+            ValueError: for an unknown sampler, fewer than one step, noise of another shape.
+        """
+        if generator is not None:
+            seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+        clips = range(len(latents)) if clips is None else clips
+        if self.bottleneck is not None and not skip_bottleneck:
+            latents = _each_clip(self.bottleneck.decode, latents, seed, clips)
+        windows = self._windows(chunk_size, overlap) if chunked else None
+        condition = self._condition(latents, windows, iterate_batch)
+        length = condition.shape[-1] // self.condition_ratio * self.inner_ratio
+
+        def fresh(draw: int) -> Tensor:
+            made = batch_noise(seed, clips, self.inner_channels, length, draw)
+            return made.to(latents.device, torch.promote_types(latents.dtype, torch.float32))
+
+        signal = sample(
+            partial(self._predict, condition, windows, iterate_batch),
+            _begun_with(noise, fresh(0)),
+            self.process,
+            self.sampler if sampler is None else sampler,
+            self.steps if steps is None else steps,
+            fresh,
+            _bar if progress else iter,
+        )
+        signal = signal[..., : latents.shape[-1] * self.inner_ratio].to(latents.dtype)
+        audio = signal if self.pretransform is None else self.pretransform.decode(signal)
+        return audio.tanh() if self.soft_clip else audio
+
+    def decode_span(self, first: int, last: int) -> Span:
+        raise NotImplementedError("each step of a diffusion decoder sees beyond the one before")
+
+    @property
+    def _unit(self) -> int:
+        """Latent frames that are a whole multiple of what the network takes."""
+        return self.diffusion_ratio // math.gcd(self.diffusion_ratio, self.inner_ratio)
+
+    def _windows(self, chunk_size: int, overlap: int | None) -> Windows:
+        try:
+            reach = tuple(-(-side // self.inner_ratio) for side in self.diffusion.reach)  # type: ignore[union-attr]
+        except (AttributeError, NotImplementedError):
+            reach = None
+        return Windows.planned(chunk_size, overlap, reach, self._unit)
+
+    def _condition(self, latents: Tensor, windows: Windows | None, iterate_batch: bool) -> Tensor:
+        """The decoder's output for frames in whole multiples of what the network takes."""
+
+        def decoder(z: Tensor) -> Tensor:
+            context = self._decoder_context() if windows else None
+            if windows is None or context is None:
+                return self.decoder(z)
+            return in_chunks(
+                self.decoder,
+                z,
+                step_in=1,
+                step_out=self.condition_ratio,
+                chunk=windows.core,
+                context=context,
+                mirrored=sum(context) if reflects(self.decoder) else 0,
+            )
+
+        condition = one_by_one(decoder, latents) if iterate_batch else decoder(latents)
+        missing = -latents.shape[-1] % self._unit * self.condition_ratio
+        return F.pad(condition, (0, missing), mode="replicate")
+
+    def _decoder_context(self) -> tuple[int, int] | None:
+        try:
+            first, last = input_span(self.decoder, 0, self.condition_ratio - 1)
+        except NotImplementedError:
+            return None
+        return max(0, -first), max(0, last)
+
+    def _predict(
+        self,
+        condition: Tensor,
+        windows: Windows | None,
+        iterate_batch: bool,
+        x: Tensor,
+        t: Tensor,
+    ) -> Tensor:
+        """`predict` for a whole signal, in windows or one clip at a time if so wished."""
+
+        def of_frames(first: int, last: int) -> Tensor:
+            noisy = x[..., first * self.inner_ratio : last * self.inner_ratio]
+            heard = condition[..., first * self.condition_ratio : last * self.condition_ratio]
+            times = t.to(x).expand(len(x))
+            if not iterate_batch:
+                return self.predict(noisy, times, heard)
+            clips = zip(noisy.split(1), times.split(1), heard.split(1), strict=True)
+            return torch.cat([self.predict(*clip) for clip in clips])
+
+        frames = condition.shape[-1] // self.condition_ratio
+        if windows is None:
+            return of_frames(0, frames)
+        return windows.predict(of_frames, frames, self.inner_ratio)
+
+
+def _each_clip(
+    function: Callable[..., Tensor], batch: Tensor, seed: int, clips: Sequence[int]
+) -> Tensor:
+    """A bottleneck's `function`, whose noise depends on seed and clip alone."""
+    return torch.cat(
+        [
+            function(item, generator=clip_generator(seed, clip))
+            for item, clip in zip(batch.split(1), clips, strict=True)
+        ]
+    )
+
+
+def _begun_with(noise: Tensor | None, drawn: Tensor) -> Tensor:
+    """`drawn`, its beginning replaced by `noise`. Raises: ValueError for another shape."""
+    if noise is None:
+        return drawn
+    if noise.shape[:2] != drawn.shape[:2] or noise.shape[-1] > drawn.shape[-1]:
+        raise ValueError(
+            f"noise has the shape {tuple(noise.shape)}, but must fit {tuple(drawn.shape)}"
+        )
+    return torch.cat([noise.to(drawn), drawn[..., noise.shape[-1] :]], dim=-1)
+
+
+def _bar(steps: list[Any]) -> Iterable[Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(steps, "decoding", console=Console(stderr=True), transient=True)

@@ -1,0 +1,125 @@
+"""What the LightningModules of all models share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zoo.checkpoints.files import CONFIG_KEY
+from zoo.config.recipe import AnyRecipe
+from zoo.evaluation.metrics import measure
+from zoo.training.objective import Objective, Term
+
+Configure = Callable[[nn.Module], tuple[Optimizer, Any]]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One batch through the model: audio (batch, channels, samples), latents (…, frames)."""
+
+    reals: Tensor
+    decoded: Tensor
+    latents: Tensor
+    info: dict[str, Any]
+
+
+class ModelModule(LightningModule):
+    """Optimises, validates and saves a model. A batch is (batch, channels, samples).
+
+    Args:
+        model: ours or upstream's.
+        objective: reconstruction and bottleneck losses.
+        configure: gives a network's optimiser and learning-rate schedule (or None), by its name.
+        recipe: written into the checkpoint; its `trainer.gradient_clip_val` is applied here.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        configure: dict[str, Configure],
+        recipe: AnyRecipe,
+    ) -> None:
+        super().__init__()
+        # Lightning clips and accumulates for one optimiser only.
+        self.automatic_optimization = False
+        self.model = model
+        self.objective = objective
+        self.configure = configure
+        self.recipe = recipe
+
+    def networks(self) -> list[tuple[str, nn.Module]]:
+        """What is trained, each with its name in the recipe's `optimizers`."""
+        return [("autoencoder", self.model)]
+
+    def configure_optimizers(self) -> Any:
+        pairs = [self.configure[name](network) for name, network in self.networks()]
+        schedulers = [scheduler for _, scheduler in pairs if scheduler is not None]
+        return [optimizer for optimizer, _ in pairs], schedulers
+
+    def on_train_epoch_start(self) -> None:
+        for part in self.recipe.freeze:
+            getattr(self.model, part).eval()
+
+    def reconstruct(self, audio: Tensor, batch_index: int) -> Reconstruction:
+        """Encodes and decodes a batch; input and output come back equally long."""
+        raise NotImplementedError
+
+    def validation_step(self, audio: Tensor, batch_index: int) -> Reconstruction:
+        reconstruction = self.reconstruct(audio, batch_index)
+        rate = self.recipe.sample_rate
+        metrics = measure(reconstruction.decoded.float(), reconstruction.reals.float(), rate)
+        values = {"si_sdr": metrics.si_sdr_db, "mel": metrics.mel, "stft": metrics.stft}
+        self.log_dict(
+            {f"val/{name}": value for name, value in values.items()},
+            batch_size=len(audio),
+            sync_dist=True,
+        )
+        return reconstruction
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[CONFIG_KEY] = self.recipe.container().to_dict()
+
+    def update_model(self, losses: dict[str, Term], latents: Tensor) -> None:
+        """One step of the model's weights down the weighted sum of `losses`."""
+        loss = torch.stack([term.weighted for term in losses.values()]).sum()
+        optimizer = self.all_optimizers()[0]
+        rate = optimizer.param_groups[0]["lr"]
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        self.clip(self.model, optimizer.optimizer)
+        optimizer.step()
+        self.advance(optimizer.optimizer)
+        values = {f"train/{name}": term.value.detach() for name, term in losses.items()}
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        self.log_dict({**values, "train/latent_std": latents.detach().std(), "lr": rate})
+
+    def clip(self, network: nn.Module, optimizer: Optimizer) -> None:
+        """Limits the norm of a network's gradient, if the recipe says so."""
+        limit = self.recipe.trainer.gradient_clip_val
+        if limit:
+            scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+            if scaler is not None:
+                scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(network.parameters(), limit)
+
+    def advance(self, optimizer: Optimizer) -> None:
+        """The schedule of `optimizer`, if it has one."""
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            if scheduler.optimizer is optimizer:
+                scheduler.step()  # type: ignore[call-arg]
+
+    def all_optimizers(self) -> list[LightningOptimizer]:
+        """One for each of `networks`, in order."""
+        optimizers = self.optimizers()
+        return cast(
+            list[LightningOptimizer], optimizers if isinstance(optimizers, list) else [optimizers]
+        )
