@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from zoo.nets.attention import Attention, Window
 from zoo.nets.checkpointing import Checkpointed
+from zoo.nets.feed_forward import FeedForward
+from zoo.nets.norms import LayerNorm
 from zoo.nets.rotary import RotaryEmbedding
-from zoo.nets.transformer import FeedForward, LayerNorm
 
 
 class LocalBlock(Checkpointed, nn.ModuleList):
@@ -28,7 +29,7 @@ class LocalBlock(Checkpointed, nn.ModuleList):
                 # The place of attention to a condition.
                 nn.Identity(),
                 LayerNorm(dim),
-                FeedForward(dim, ff_mult, bias=False),
+                FeedForward(dim, ff_mult, no_bias=True),
             )
         )
 

@@ -11,8 +11,8 @@ from zoo.nets.activations import POINTWISE, Antialiased, Snake1d, SnakeBeta
 from zoo.nets.conv import UpConv1d, WNConv1d
 from zoo.nets.local_attention import LocalDownBlock, LocalTransformer, LocalUpBlock
 from zoo.nets.padded_conv import CutConvTranspose1d, PaddedConv1d
-from zoo.nets.taae import Transpose
 from zoo.nets.transformer import TransformerBlock
+from zoo.nets.transpose import Transpose
 
 Span = tuple[int, int]
 

@@ -16,13 +16,7 @@ from zoo.nets.checkpointing import set_checkpointing
 from zoo.nets.conv import DownConv1d, UpConv1d, WNConv1d
 from zoo.nets.oobleck import residual_units
 from zoo.nets.transformer import TransformerBlock
-
-
-class Transpose(nn.Module):
-    """(batch, channels, frames) → (batch, frames, channels), and back."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.transpose(1, 2)
+from zoo.nets.transpose import Transpose
 
 
 class TAAEBlock(nn.Module):
@@ -44,10 +38,11 @@ def _transformers(
             dim,
             dim_heads=128,
             window=window,
-            qk_norm="ln",
             conformer=conformer,
+            add_rope=True,
             layer_scale=layer_scale,
-            eps=1e-2,
+            attn_kwargs={"qk_norm": "ln"},
+            norm_kwargs={"eps": 1e-2},
         )
         for _ in range(depth)
     ]

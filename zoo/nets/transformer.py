@@ -5,7 +5,8 @@ Source: stable_audio_tools/models/transformer.py (architecture and state-dict ke
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,21 +14,11 @@ from torch.nn import functional as F
 
 from zoo.nets.attention import Attention, Window
 from zoo.nets.checkpointing import Checkpointed
+from zoo.nets.feed_forward import GLU, FeedForward
+from zoo.nets.norms import DynamicTanh, LayerNorm
 from zoo.nets.rotary import RotaryEmbedding
 
-
-class LayerNorm(nn.Module):
-    """Normalises each frame, with a gain and no trained offset. (…, channels), same shape out."""
-
-    def __init__(self, dim: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.eps = eps
-        self.gamma = nn.Parameter(torch.ones(dim))
-        self.register_buffer("beta", torch.zeros(dim))
-        self.beta: Tensor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.gamma, self.beta, self.eps)
+Modulation = tuple[Tensor, ...]
 
 
 class LayerScale(nn.Module):
@@ -41,53 +32,19 @@ class LayerScale(nn.Module):
         return x * self.scale
 
 
-class GLU(nn.Module):
-    """A linear layer times another one through SiLU. (…, dim_in) → (…, dim_out).
-
-    Source: Shazeer 2020, arXiv:2002.05202.
-    """
-
-    def __init__(self, dim_in: int, dim_out: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(dim_in, 2 * dim_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x, gate = self.proj(x).chunk(2, dim=-1)
-        return x * F.silu(gate)
-
-
-class FeedForward(nn.Module):
-    """Wider and back, frame by frame. (…, channels), same shape out."""
-
-    def __init__(
-        self, dim: int, mult: float = 4, *, bias: bool = True, zero_init_output: bool = True
-    ) -> None:
-        super().__init__()
-        inner = int(dim * mult)
-        last = nn.Linear(inner, dim, bias=bias)
-        if zero_init_output:
-            for weight in last.parameters():
-                nn.init.zeros_(weight)
-        # The places 1 and 3 are for convolutions' transposes.
-        self.ff = nn.Sequential(GLU(dim, inner), nn.Identity(), last, nn.Identity())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.ff(x)
-
-
 class ConformerModule(nn.Module):
     """A depthwise convolution between gated linear layers. (batch, frames, channels), same out.
 
     Source: Gulati et al. 2020, arXiv:2005.08100, with layer norms as upstream has them.
     """
 
-    def __init__(self, dim: int, eps: float = 1e-5) -> None:
+    def __init__(self, dim: int, norm_kwargs: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.in_norm = LayerNorm(dim, eps)
+        self.in_norm = LayerNorm(dim, **norm_kwargs or {})
         self.pointwise_conv = nn.Conv1d(dim, dim, 1, bias=False)
         self.glu = GLU(dim, dim)
         self.depthwise_conv = nn.Conv1d(dim, dim, 17, groups=dim, padding=8, bias=False)
-        self.mid_norm = LayerNorm(dim, eps)
+        self.mid_norm = LayerNorm(dim, **norm_kwargs or {})
         self.pointwise_conv_2 = nn.Conv1d(dim, dim, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,7 +59,7 @@ def _pointwise(conv: nn.Conv1d, x: Tensor) -> Tensor:
 
 
 class TransformerBlock(Checkpointed):
-    """Attention, then a conformer's convolution if wanted, then a feed-forward network.
+    """Attention, attention to a context and a conformer's convolution if wanted, feed-forward.
 
     (batch, frames, channels), same shape out.
 
@@ -110,11 +67,18 @@ class TransformerBlock(Checkpointed):
         dim: channels.
         dim_heads: channels of a head; all if there are fewer.
         window: frames that a frame sees before and after itself, as in `attend`.
-        qk_norm: as in `Attention`.
+        causal: no frame sees those after it.
+        cross_attend: with attention to a context.
+        dim_context: channels of the context.
+        global_cond_dim: with adaptive layer norms (Peebles & Xie 2022, arXiv:2212.09748); None
+            for none.
+        zero_init_branch_outputs: every branch but the conformer's starts at zero.
         conformer: with a `ConformerModule`.
-        layer_scale: every branch starts small; without it every branch but the conformer's
-            starts at zero.
-        eps: of the layer norms.
+        remove_norms: `DynamicTanh` instead of layer norms.
+        add_rope: with a rotary embedding of its own, for calls that bring none.
+        layer_scale: every branch starts small instead of at zero.
+        attn_kwargs, ff_kwargs, norm_kwargs: more arguments of `Attention`, `FeedForward` and
+            `LayerNorm`.
     """
 
     def __init__(
@@ -123,42 +87,108 @@ class TransformerBlock(Checkpointed):
         dim_heads: int = 64,
         *,
         window: Window | None = None,
-        qk_norm: Literal["none", "ln"] = "none",
+        causal: bool = False,
+        cross_attend: bool = False,
+        dim_context: int | None = None,
+        global_cond_dim: int | None = None,
+        zero_init_branch_outputs: bool = True,
         conformer: bool = False,
+        remove_norms: bool = False,
+        add_rope: bool = False,
         layer_scale: bool = False,
-        eps: float = 1e-5,
+        attn_kwargs: Mapping[str, Any] | None = None,
+        ff_kwargs: Mapping[str, Any] | None = None,
+        norm_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         dim_heads = min(dim_heads, dim)
-        zero = not layer_scale
+        zero = zero_init_branch_outputs and not layer_scale
+        options = {"causal": causal, "zero_init_output": zero, **(attn_kwargs or {})}
+
+        def norm() -> nn.Module:
+            return DynamicTanh(dim) if remove_norms else LayerNorm(dim, **norm_kwargs or {})
 
         def scale() -> nn.Module:
             return LayerScale(dim) if layer_scale else nn.Identity()
 
-        self.pre_norm = LayerNorm(dim, eps)
-        self.self_attn = Attention(
-            dim, dim_heads, window=window, qk_norm=qk_norm, zero_init_output=zero
-        )
+        self.pre_norm = norm()
+        self.self_attn = Attention(dim, dim_heads, window=window, **options)
         self.self_attn_scale = scale()
-        self.conformer = ConformerModule(dim, eps) if conformer else None
-        self.conformer_scale = scale() if conformer else None
-        self.ff_norm = LayerNorm(dim, eps)
-        self.ff = FeedForward(dim, zero_init_output=zero)
+        self.cross_attn: Attention | None = None
+        if cross_attend:
+            self.cross_attend_norm = norm()
+            self.cross_attn = Attention(dim, dim_heads, dim_context=dim_context, **options)
+            self.cross_attn_scale = scale()
+        self.ff_norm = norm()
+        self.ff = FeedForward(dim, zero_init_output=zero, **ff_kwargs or {})
         self.ff_scale = scale()
-        self.rope = RotaryEmbedding(dim_heads // 2)
+        self.conformer = ConformerModule(dim, norm_kwargs) if conformer else None
+        self.conformer_scale = scale() if conformer else None
+        self.to_scale_shift_gate = (
+            None if global_cond_dim is None else nn.Parameter(torch.randn(6 * dim) / dim**0.5)
+        )
+        self.rope = RotaryEmbedding(dim_heads // 2) if add_rope else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.recomputed(self._compute, x)
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        global_cond: Tensor | None = None,
+        rotary: RotaryEmbedding | None = None,
+        prefix: int = 0,
+    ) -> Tensor:
+        """One step of the residual stream.
 
-    def _compute(self, x: Tensor) -> Tensor:
-        x = x + self.self_attn_scale(self.self_attn(self.pre_norm(x), self.rope))
+        Args:
+            x: (batch, frames, dim).
+            context: (batch, tokens, dim_context).
+            global_cond: (batch, 6 · dim), added to the trained scales, shifts and gates.
+            rotary: for the positions in `x`.
+            prefix: frames at the start that no window hides, as in `attend`.
+        """
+        return self.recomputed(self._compute, x, context, global_cond, rotary, prefix)
+
+    def _compute(
+        self,
+        x: Tensor,
+        context: Tensor | None,
+        global_cond: Tensor | None,
+        rotary: RotaryEmbedding | None,
+        prefix: int,
+    ) -> Tensor:
+        rotary = self.rope if rotary is None else rotary
+        attn_modulation, ff_modulation = self._modulations(global_cond)
+
+        def attention(x: Tensor) -> Tensor:
+            return self.self_attn(x, rotary, prefix=prefix)
+
+        x = x + self.self_attn_scale(_modulated(attention, self.pre_norm(x), attn_modulation))
+        if self.cross_attn is not None and context is not None:
+            y = self.cross_attn(self.cross_attend_norm(x), context=context)
+            x = x + self.cross_attn_scale(y)
         if self.conformer is not None and self.conformer_scale is not None:
             x = x + self.conformer_scale(self.conformer(x))
-        return x + self.ff_scale(self.ff(self.ff_norm(x)))
+        return x + self.ff_scale(_modulated(self.ff, self.ff_norm(x), ff_modulation))
+
+    def _modulations(self, global_cond: Tensor | None) -> tuple[Modulation | None, ...]:
+        """Scale, shift and gate of attention, and of the feed-forward network."""
+        if self.to_scale_shift_gate is None or global_cond is None:
+            return None, None
+        parts = (self.to_scale_shift_gate + global_cond)[:, None].chunk(6, dim=-1)
+        return parts[:3], parts[3:]
 
     @property
     def reach(self) -> Window:
         """Frames before and after a frame that it sees. Raises: NotImplementedError if all."""
         left, right = self.self_attn.reach
-        side = 8 if self.conformer is not None else 0
+        side = self.ff.reach[0] + (8 if self.conformer is not None else 0)
         return left + side, right + side
+
+
+def _modulated(
+    branch: Callable[[Tensor], Tensor], x: Tensor, modulation: Modulation | None
+) -> Tensor:
+    if modulation is None:
+        return branch(x)
+    scale, shift, gate = modulation
+    return branch(x * (1 + scale) + shift) * torch.sigmoid(1 - gate)
