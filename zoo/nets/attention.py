@@ -38,7 +38,8 @@ def attend(
             both ways.
         rotary: rotates queries and keys by their positions.
         causal: no frame sees those after it.
-        prefix: so many frames at the start are seen by all, and see all, whatever the window.
+        prefix: so many frames at the start are seen by all, and see all, whatever the window;
+            `causal` holds for them too.
     """
     frames = q.shape[-2] - prefix
     left, right = (
