@@ -37,7 +37,7 @@ def test_the_schema_takes_all_three_examples():
 
 
 def test_a_diffusion_section_makes_a_diffusion_autoencoder():
-    assert isinstance(load_config(DIFFUSION), DiffusionAutoencoderConfigContainer)
+    assert isinstance(parse_schema(DIFFUSION), DiffusionAutoencoderConfigContainer)
 
 
 def test_the_contradicting_example_names_each_contradiction():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,13 +13,11 @@ from zoo.errors import ConfigError
 if TYPE_CHECKING:
     from zoo.inference.codec import Codec
 
-SamplerName = StrEnum("SamplerName", {name: name for name in get_args(Sampler)})
-
 StepsOption = Annotated[
     int | None, typer.Option("--steps", min=1, help="Steps of a diffusion decoder")
 ]
 SamplerOption = Annotated[
-    SamplerName | None, typer.Option("--sampler", help="Sampler of a diffusion decoder")
+    Sampler | None, typer.Option("--sampler", help="Sampler of a diffusion decoder")
 ]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", help="Seed of a diffusion decoder's noise; default 0")
@@ -28,7 +25,7 @@ SeedOption = Annotated[
 
 
 def sampling_options(
-    codec: Codec, steps: int | None, sampler: SamplerName | None, seed: int | None
+    codec: Codec, steps: int | None, sampler: Sampler | None, seed: int | None
 ) -> dict[str, Any]:
     """What `codec.decode` is given. Raises: ConfigError where the model samples nothing."""
     from zoo.models.diffusion.autoencoder import DiffusionAutoencoder

@@ -25,7 +25,7 @@ from zoo.config.published import (
     AudiocraftPretrainedPretransformConfig,
     DACPretrainedPretransformConfig,
 )
-from zoo.config.sampling import SamplingConfig
+from zoo.config.sampling import Sampler, SamplingConfig
 
 
 class AutoencoderPretransformConfig(BasePretransformConfig):
@@ -158,7 +158,7 @@ class DiffusionAutoencoderConfig(_Audio):
     def decoding(self) -> SamplingConfig:
         """`sampling`, or the default of the objective."""
         # A network of this objective has been distilled to few steps.
-        few = SamplingConfig(sampler="pingpong", steps=8)
+        few = SamplingConfig(sampler=Sampler.PINGPONG, steps=8)
         usual = few if self.diffusion.objective == "rf_denoiser" else SamplingConfig()
         return self.sampling or usual
 

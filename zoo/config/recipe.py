@@ -150,9 +150,9 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
     ):
         yield Problem("pretransform_checkpoint", "needs a model.pretransform of type 'autoencoder'")
     for key, parts in (("init_parts", recipe.init_parts or ()), ("freeze", recipe.freeze)):
-        for part in parts:
-            if getattr(model, part, None) is None:
-                yield Problem(key, f"there is no model.{part}")
+        for name in parts:
+            if getattr(model, name, None) is None:
+                yield Problem(key, f"there is no model.{name}")
     if recipe.init_parts and not recipe.init_from:
         yield Problem("init_parts", "of which weights? init_from names none")
     yield from _within("losses.stft", recipe.losses.stft.contradictions())

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from enum import StrEnum
 
 from pydantic import Field
 
 from zoo.config.base import Config, NonNegativeInt, PositiveInt
 
-Sampler = Literal["ddim", "dpmpp_2m", "euler", "heun", "pingpong"]
+
+class Sampler(StrEnum):
+    """Ways from noise to audio; see `zoo.models.diffusion.samplers`."""
+
+    DDIM = "ddim"
+    DPMPP_2M = "dpmpp_2m"
+    EULER = "euler"
+    HEUN = "heun"
+    PINGPONG = "pingpong"
 
 
 class SamplingConfig(Config):
     """How a diffusion autoencoder decodes unless it is told otherwise."""
 
-    sampler: Sampler = Field(default="ddim", description="Way from noise to audio")
+    sampler: Sampler = Field(default=Sampler.DDIM, description="Way from noise to audio")
     steps: PositiveInt = Field(default=100, description="Steps from noise to audio")
 
 

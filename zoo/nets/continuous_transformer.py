@@ -123,3 +123,14 @@ class ContinuousTransformer(nn.Module):
         for layer in self.layers:
             x = layer(x, context, global_cond, self.rotary_pos_emb, prefix)
         return self.project_out(x[:, prefix:])
+
+    @property
+    def reach(self) -> Window:
+        """Frames before and after a frame that it sees. Raises: NotImplementedError if all.
+
+        Only without frames put before the input, which see all of it.
+        """
+        if self.num_memory_tokens or self.pos_emb is not None:
+            raise NotImplementedError("memory tokens and absolute positions see the whole signal")
+        sides = [layer.reach for layer in self.layers]  # type: ignore[union-attr]
+        return sum(left for left, _ in sides), sum(right for _, right in sides)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.nets.attention import Window
 from zoo.nets.continuous_transformer import ContinuousTransformer
 from zoo.nets.diffusion.fourier_features import FourierFeatures
 
@@ -118,6 +119,17 @@ class DiffusionTransformer(nn.Module):
         x = x.unflatten(2, (-1, self.patch_size)).permute(0, 2, 1, 3).flatten(2)
         return x + self.postprocess_conv(x)
 
+    @property
+    def reach(self) -> Window:
+        """Samples before and after a patch that its output depends on.
+
+        Raises: NotImplementedError if all.
+        """
+        if not (self.adaptive or self.timestep_concat):
+            raise NotImplementedError("the timestep is a token that sees the whole signal")
+        left, right = self.transformer.reach
+        return left * self.patch_size, right * self.patch_size
+
     def _patches(self, x: Tensor) -> Tensor:
         """(batch, channels, samples) → (batch, frames, channels · patch)"""
         return x.unflatten(2, (-1, self.patch_size)).permute(0, 2, 1, 3).flatten(2)
@@ -187,3 +199,8 @@ class DiTWrapper(nn.Module):
             prepend_cond: (batch, tokens, prepend_cond_dim).
         """
         return self.model(x, t, input_concat_cond, cross_attn_cond, global_cond, prepend_cond)
+
+    @property
+    def reach(self) -> Window:
+        """As of `DiffusionTransformer`."""
+        return self.model.reach
