@@ -203,6 +203,7 @@ def changed(rng, config):
         config[key] = choices[key]()
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 @torch.no_grad()
 def test_accepts_what_upstream_runs_and_nothing_else():
     theirs = import_upstream("stable_audio_tools.models.diffusion").UNet1DCondWrapper
@@ -223,7 +224,7 @@ def test_accepts_what_upstream_runs_and_nothing_else():
             runs = False
         if runs and not any(used):
             # Upstream's network then doesn't see the condition.
-            assert [problem.path for problem in problems] == ["config.context_channels"]
+            assert "config.context_channels" in [problem.path for problem in problems]
         else:
             assert runs == (not problems), (section, problems)
         if not problems:

@@ -8,22 +8,15 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from zoo.config.base import Bool, Config, NonNegativeInt, PositiveInt
+from zoo.config.adp_stft import STFTParameters
+from zoo.config.base import Bool, NonNegativeInt, PositiveInt
 from zoo.config.diffusion_network import DiffusionNetworkConfig, Objective
 from zoo.errors import Problem
 
 _TRANSFORMER_GROUPS = 32
-_HOP = 256
-_STFT_KEYS = (
-    "stft_num_fft",
-    "stft_hop_length",
-    "stft_window_length",
-    "stft_length",
-    "stft_use_complex",
-)
 
 
-class ADP1DParameters(Config):
+class ADP1DParameters(STFTParameters):
     """Residual convolutions at ever lower rates and back, with transformers where wanted."""
 
     in_channels: PositiveInt | None = Field(
@@ -62,10 +55,6 @@ class ADP1DParameters(Config):
     use_skip_scale: Bool = Field(
         default=True, description="Multiply what skips the lower rates by the root of 1/2"
     )
-    use_stft: Bool = Field(default=False, description="Work on the frames of an STFT")
-    use_stft_context: Bool = Field(
-        default=False, description="The condition goes through the STFT too, as use_stft needs"
-    )
     out_channels: PositiveInt | None = Field(
         default=None, description="Channels of the prediction; in_channels by default"
     )
@@ -95,25 +84,6 @@ class ADP1DParameters(Config):
         description="Width of the transformers' feed-forward networks, in multiples of the "
         "block's; required with any attentions",
     )
-    stft_num_fft: PositiveInt | None = Field(
-        default=None, description="Samples per transform; required with use_stft"
-    )
-    stft_hop_length: PositiveInt | None = Field(
-        default=None,
-        description=f"Samples from one frame to the next, {_HOP} by default; at most a third of "
-        "the window",
-    )
-    stft_window_length: PositiveInt | None = Field(
-        default=None, description="Samples of the window; stft_num_fft by default"
-    )
-    stft_length: PositiveInt | None = Field(
-        default=None,
-        description="Samples that upstream's network gives; here always those it is given",
-    )
-    stft_use_complex: Bool | None = Field(
-        default=None,
-        description="Real and imaginary parts instead of magnitudes and phases, the default",
-    )
     diffusion_objective: Objective | None = Field(
         default=None, description="What the network predicts, and how noise is added; v by default"
     )
@@ -133,7 +103,7 @@ class ADP1DParameters(Config):
         yield from self._widths()
         yield from self._attention()
         yield from self._condition(condition)
-        yield from self._stft()
+        yield from self.stft_contradictions()
 
     def _lengths(self) -> Iterator[Problem]:
         blocks = len(self.multipliers) - 1
@@ -262,39 +232,6 @@ class ADP1DParameters(Config):
                 f"width of block {level} with the condition that context_channels joins there",
             )
 
-    def _stft(self) -> Iterator[Problem]:
-        if self.use_stft_context != self.use_stft:
-            yield Problem(
-                "config.use_stft_context",
-                f"{str(self.use_stft_context).lower()}, but must be "
-                f"{str(self.use_stft).lower()} as use_stft is: the condition joins the input",
-            )
-        if not self.use_stft:
-            for key in _STFT_KEYS:
-                if getattr(self, key) is not None:
-                    yield Problem(
-                        f"config.{key}",
-                        f"{str(getattr(self, key)).lower()}, but must be absent without use_stft",
-                    )
-            return
-        if self.stft_num_fft is None:
-            yield Problem("config.stft_num_fft", "required with use_stft, but missing")
-            return
-        window = self.stft_window_length or self.stft_num_fft
-        if window > self.stft_num_fft:
-            yield Problem(
-                "config.stft_window_length",
-                f"{window}, but must be at most stft_num_fft, {self.stft_num_fft}: the window "
-                "must fit into the transform",
-            )
-        hop = self.stft_hop_length or _HOP
-        if 3 * hop > window:
-            yield Problem(
-                "config.stft_hop_length",
-                f"{hop}, but must be at most a third of the window's {window} samples: with less "
-                "overlap its thin ends can't be inverted",
-            )
-
 
 class ADP1DConfig(DiffusionNetworkConfig):
     """The U-Net of audio-diffusion-pytorch."""
@@ -304,8 +241,7 @@ class ADP1DConfig(DiffusionNetworkConfig):
 
     @property
     def ratio(self) -> int:
-        hop = (self.config.stft_hop_length or _HOP) if self.config.use_stft else 1
-        return math.prod(self.config.factors) * self.config.patch_size * hop
+        return math.prod(self.config.factors) * self.config.patch_size * self.config.hop_samples
 
     @property
     def objective(self) -> Objective:

@@ -7,22 +7,22 @@ from typing import Any
 
 
 def random_adp_1d_diffusion(
-    rng: random.Random, channels: int, condition: int, *, stft: bool | None = False
+    rng: random.Random, channels: int, condition: int, *, stft: bool = False
 ) -> dict[str, Any]:
     """A sound `diffusion` section for so many channels of audio and of the condition.
 
     Args:
-        stft: whether it works on an STFT; either if `None`.
+        stft: whether it works on an STFT.
     """
-    blocks = rng.randint(0, 3)
-    attending = rng.random() < 0.5
-    unit, groups = (32, rng.choice((1, 4, 8, 32))) if attending else (6, rng.choice((1, 2, 3, 6)))
-    multipliers = [rng.randint(1, 1 if attending else 3) for _ in range(blocks + 1)]
+    attending = rng.random() < 0.6
+    blocks = rng.randint(0, 2 if attending else 3)
+    unit, groups = (16, rng.choice((1, 4, 8, 16))) if attending else (6, rng.choice((1, 2, 3, 6)))
+    multipliers = [rng.randint(1, 2 if attending else 3) for _ in range(blocks + 1)]
     config: dict[str, Any] = {
         "channels": unit,
         "multipliers": multipliers,
         "factors": [rng.randint(1, 4) for _ in range(blocks)],
-        "num_blocks": [rng.randint(0, 2) for _ in range(blocks)],
+        "num_blocks": [rng.randint(0, 1 if attending else 2) for _ in range(blocks)],
         "attentions": [0] * (blocks + rng.randint(0 if blocks else 1, 2)),
         "patch_size": rng.choice((1, 2) if attending else (1, 2, 3)),
         "resnet_groups": groups,
@@ -30,10 +30,14 @@ def random_adp_1d_diffusion(
         "kernel_multiplier_downsample": rng.choice((2, 4)),
         "use_nearest_upsample": rng.random() < 0.5,
         "use_skip_scale": rng.random() < 0.5,
-        "context_features_multiplier": rng.randint(1, 3),
+        "context_features_multiplier": rng.randint(1, 2),
     }
     if attending:
-        config["attentions"] = [rng.randint(0, 1) for _ in config["attentions"]]
+        # Only where the width is 32; what lies between the blocks and the middle is not used.
+        wide = [multiplier == 2 for multiplier in multipliers[1:]]
+        unused = len(config["attentions"]) - blocks
+        wide += [multipliers[-1] == 2] * unused
+        config["attentions"] = [rng.randint(0, 2) if there else 0 for there in wide]
         config["attention_multiplier"] = rng.randint(1, 2)
         given = rng.choice((("heads",), ("features",), ("heads", "features")))
         config |= {f"attention_{key}": rng.randint(2, 7) for key in given}
@@ -46,7 +50,7 @@ def random_adp_1d_diffusion(
         config |= {"patch_size": 1, "context_channels": [0, condition, *rng.choice(([], [0]))]}
         config["factors"][0], config["num_blocks"][0] = 1, rng.randint(1, 2)
         config["resnet_groups"] = 1
-    if stft or (stft is None and rng.random() < 0.5 and "context_channels" not in config):
+    if stft:
         hop = rng.randint(1, 3)
         config |= {
             "use_stft": True,

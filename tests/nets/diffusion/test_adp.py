@@ -91,8 +91,9 @@ def test_random_configs_equal_upstream(upstream):
         given.square().sum().backward()
         assert latents.grad is not None and latents.grad.isfinite().all()
         assert latents.grad.abs().max() > 0
-        seen |= {key for key in ("attention", "upsample.1") for name in network.state_dict()
-                 if key in name}  # fmt: skip
+        for name, weight in network.named_parameters():
+            assert weight.grad is not None and weight.grad.isfinite().all(), name
+            seen |= {key for key in ("attention", "upsample.1") if key in name}
         ran += 1
     assert ran == COMPARED >= 50
     assert seen == {"attention", "upsample.1"}
@@ -178,7 +179,7 @@ def test_stft_has_finite_gradients():
 @pytest.mark.parametrize("stft", [False, True])
 @torch.no_grad()
 def test_precisions(stft):
-    rng, ran = random.Random(5), 0
+    rng, ran, errors = random.Random(5), 0, []
     for number in range(20):
         torch.manual_seed(number)
         part = made(rng, 2, 3, stft=stft)
@@ -193,10 +194,13 @@ def test_precisions(stft):
         for time in (t, t.bfloat16()):
             half = copy.deepcopy(network).bfloat16()(x.bfloat16(), time, latents)
             assert half.dtype == torch.bfloat16
-            # Rounding moves a phase, or a group of few values through its norm, anywhere.
-            assert half.isfinite().all()
+            with torch.autocast("cpu", torch.bfloat16):
+                assert network(x, time, latents).isfinite().all()
+            errors.append(((half - exact).norm() / exact.norm()).item())
         ran += 1
     assert ran == 20
+    # A group of few values may be moved anywhere by its norm, but not all of them.
+    assert sorted(errors)[len(errors) // 2] < 0.05
 
 
 def test_starts_as_upstream_does(upstream):
@@ -223,3 +227,12 @@ def test_the_time_matters_and_no_global_numbers_are_drawn():
     assert torch.equal(early, network(x, torch.tensor([0.1]), latents))
     assert torch.equal(before, torch.get_rng_state())
     assert (early - network(x, torch.tensor([0.9]), latents)).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_compiles_without_breaks():
+    part = made(random.Random(8), 2, 3)
+    network = randomised(UNet1DCondWrapper(**part.options())).eval()
+    given = torch.randn(1, 2, 4 * part.ratio), torch.rand(1), torch.randn(1, 3, 4)
+    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(*given), network(*given), rtol=1e-4, atol=1e-4)

@@ -39,8 +39,8 @@ class Heads:
         return heads, channels // heads if features is None else features
 
 
-class _Joined(nn.Module):
-    """Attention of heads, joined by a linear layer. (batch, n, mid) and (batch, m, mid) twice."""
+class _MultiHead(nn.Module):
+    """(batch, n, heads · d) attends to (batch, m, heads · d) twice → (batch, n, features)."""
 
     def __init__(self, features: int, heads: int, head_features: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Attention(nn.Module):
         self.norm_context = nn.LayerNorm(context_features)
         self.to_q = nn.Linear(features, mid, bias=False)
         self.to_kv = nn.Linear(context_features, 2 * mid, bias=False)
-        self.attention = _Joined(features, heads, head_features)
+        self.attention = _MultiHead(features, heads, head_features)
 
     def forward(self, x: Tensor, context: Tensor, context_mask: Tensor | None = None) -> Tensor:
         q = self.to_q(self.norm(x))

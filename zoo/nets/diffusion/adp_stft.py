@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.nets.spectrogram import Float32Buffers, without_autocast
+from zoo.nets.spectrogram import Float32Buffers
 
 
 class STFT(Float32Buffers):
@@ -50,40 +50,38 @@ class STFT(Float32Buffers):
         exact = self._exact(wave)
         # upstream: fails for signals too short for their ends to be mirrored.
         exact = F.pad(exact, (0, max(0, self.bins - wave.shape[-1])))
-        with without_autocast(wave):
-            spectrum = torch.stft(
-                exact.flatten(0, 1),
-                self.num_fft,
-                self.hop_length,
-                self.window_length,
-                self.window.to(exact),
-                normalized=True,
-                return_complex=True,
-            )
-            if self.use_complex:
-                halves = spectrum.real, spectrum.imag
-            else:
-                halves = spectrum.abs(), spectrum.angle()
+        spectrum = torch.stft(
+            exact.flatten(0, 1),
+            self.num_fft,
+            self.hop_length,
+            self.window_length,
+            self.window.to(exact),
+            normalized=True,
+            return_complex=True,
+        )
+        if self.use_complex:
+            halves = spectrum.real, spectrum.imag
+        else:
+            halves = spectrum.abs(), spectrum.angle()
         x = torch.cat([half.unflatten(0, wave.shape[:2]).flatten(1, 2) for half in halves], dim=1)
         return F.pad(x, (0, -x.shape[-1] % self.multiple)).to(wave.dtype)
 
     def decode(self, x: Tensor, samples: int) -> Tensor:
         """(batch, 2 · channels · bins, frames) → (batch, channels, samples)."""
-        with without_autocast(x):
-            halves = self._exact(x)[..., : self.frames(samples)].chunk(2, dim=1)
-            a, b = (half.unflatten(1, (-1, self.bins)).flatten(0, 1) for half in halves)
-            real, imaginary = (a, b) if self.use_complex else (a * b.cos(), a * b.sin())
-            # upstream: gives the inverse a real tensor, which it refuses, and asks for the power
-            # of two nearest to frames · hop instead of the length.
-            wave = torch.istft(
-                torch.complex(real, imaginary),
-                self.num_fft,
-                self.hop_length,
-                self.window_length,
-                self.window.to(real),
-                normalized=True,
-                length=samples,
-            )
+        halves = self._exact(x)[..., : self.frames(samples)].chunk(2, dim=1)
+        a, b = (half.unflatten(1, (-1, self.bins)).flatten(0, 1) for half in halves)
+        real, imaginary = (a, b) if self.use_complex else (a * b.cos(), a * b.sin())
+        # upstream: gives the inverse a real tensor, which it refuses, and asks for the power of
+        # two nearest to frames · hop instead of the length.
+        wave = torch.istft(
+            torch.complex(real, imaginary),
+            self.num_fft,
+            self.hop_length,
+            self.window_length,
+            self.window.to(real),
+            normalized=True,
+            length=samples,
+        )
         return wave.unflatten(0, (x.shape[0], -1)).to(x.dtype)
 
     def frames(self, samples: int) -> int:
