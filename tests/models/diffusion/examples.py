@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
@@ -13,6 +14,30 @@ from tests.nets.diffusion.examples_dau import random_dau_diffusion
 from tests.nets.diffusion.examples_dit import random_dit_diffusion
 from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 
+SMALL: dict[str, Any] = {
+    "model_type": "diffusion_autoencoder",
+    "sample_rate": 16000,
+    "model": {
+        "encoder": {
+            "type": "oobleck",
+            "config": {
+                "in_channels": 2,
+                "channels": 4,
+                "c_mults": [1, 2],
+                "strides": [2, 4],
+                "latent_dim": 6,
+            },
+        },
+        "bottleneck": {"type": "vae"},
+        "diffusion": {
+            "type": "dit",
+            "config": {"patch_size": 4, "embed_dim": 64, "depth": 1, "num_heads": 2},
+        },
+        "latent_dim": 3,
+        "downsampling_ratio": 8,
+        "io_channels": 2,
+    },
+}
 DIFFUSIONS = {
     "dit": random_dit_diffusion,
     "adp_1d": random_adp_1d_diffusion,
@@ -100,3 +125,16 @@ def lively(config: dict[str, Any], seed: int = 0) -> DiffusionAutoencoder:
                 if name.endswith("weight_g"):
                     weight.mul_(3)
     return model
+
+
+def small(**changes: Any) -> DiffusionAutoencoder:
+    """A model of `SMALL`, whose `model` section is changed."""
+    config = copy.deepcopy(SMALL)
+    config["model"] |= changes
+    return lively(config)
+
+
+def assert_same(found: torch.Tensor, expected: torch.Tensor, atol: float = 1e-4) -> None:
+    """Of audio that is not silent or flat."""
+    assert expected.isfinite().all() and expected.std() > 1e-3
+    torch.testing.assert_close(found, expected, atol=atol, rtol=atol)
