@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,13 @@ from torch.nn import functional as F
 
 from zoo.models.autoencoder import AudioAutoencoder
 from zoo.models.chunking import in_chunks, one_by_one
-from zoo.models.diffusion.noise import batch_noise, clip_generator
+from zoo.models.diffusion.noise import (
+    batch_noise,
+    begun_with,
+    clip_numbers,
+    drawn_seed,
+    each_clip,
+)
 from zoo.models.diffusion.process import Process
 from zoo.models.diffusion.samplers import sample
 from zoo.models.diffusion.windows import Windows
@@ -133,7 +139,12 @@ class DiffusionAutoencoder(AudioAutoencoder):
         )
 
     def decode_tokens(
-        self, tokens: Tensor, seed: int = 0, clips: Sequence[int] | None = None, **options: Any
+        self,
+        tokens: Tensor,
+        seed: int = 0,
+        generator: torch.Generator | None = None,
+        clips: Sequence[int] | None = None,
+        **options: Any,
     ) -> Tensor:
         """Tokens (batch, quantizer, frame) → audio; options as in `decode_audio`.
 
@@ -141,12 +152,9 @@ class DiffusionAutoencoder(AudioAutoencoder):
         """
         if self.bottleneck is None or not self.bottleneck.is_discrete:
             raise TypeError("decode_tokens needs a model with a discrete bottleneck")
-        latents = _each_clip(
-            self.bottleneck.decode_tokens,
-            tokens,
-            seed,
-            range(len(tokens)) if clips is None else clips,
-        )
+        seed = drawn_seed(generator, seed)
+        clips = clip_numbers(clips, len(tokens))
+        latents = each_clip(self.bottleneck.decode_tokens, tokens, seed, clips)
         return self.decode_audio(latents, skip_bottleneck=True, seed=seed, clips=clips, **options)
 
     @torch.no_grad()
@@ -187,13 +195,13 @@ class DiffusionAutoencoder(AudioAutoencoder):
             progress: show a bar.
 
         Raises:
-            ValueError: for an unknown sampler, fewer than one step, noise of another shape.
+            ValueError: for an unknown sampler, fewer than one step, noise of another shape, or
+                not a number for each clip.
         """
-        if generator is not None:
-            seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-        clips = range(len(latents)) if clips is None else clips
+        seed = drawn_seed(generator, seed)
+        clips = clip_numbers(clips, len(latents))
         if self.bottleneck is not None and not skip_bottleneck:
-            latents = _each_clip(self.bottleneck.decode, latents, seed, clips)
+            latents = each_clip(self.bottleneck.decode, latents, seed, clips)
         windows = self._windows(chunk_size, overlap) if chunked else None
         condition = self._condition(latents, windows, iterate_batch)
         length = condition.shape[-1] // self.condition_ratio * self.inner_ratio
@@ -204,7 +212,7 @@ class DiffusionAutoencoder(AudioAutoencoder):
 
         signal = sample(
             partial(self._predict, condition, windows, iterate_batch),
-            _begun_with(noise, fresh(0)),
+            begun_with(noise, fresh(0), latents.shape[-1] * self.inner_ratio),
             self.process,
             self.sampler if sampler is None else sampler,
             self.steps if steps is None else steps,
@@ -281,29 +289,6 @@ class DiffusionAutoencoder(AudioAutoencoder):
         if windows is None:
             return of_frames(0, frames)
         return windows.predict(of_frames, frames, self.inner_ratio)
-
-
-def _each_clip(
-    function: Callable[..., Tensor], batch: Tensor, seed: int, clips: Sequence[int]
-) -> Tensor:
-    """A bottleneck's `function`, whose noise depends on seed and clip alone."""
-    return torch.cat(
-        [
-            function(item, generator=clip_generator(seed, clip))
-            for item, clip in zip(batch.split(1), clips, strict=True)
-        ]
-    )
-
-
-def _begun_with(noise: Tensor | None, drawn: Tensor) -> Tensor:
-    """`drawn`, its beginning replaced by `noise`. Raises: ValueError for another shape."""
-    if noise is None:
-        return drawn
-    if noise.shape[:2] != drawn.shape[:2] or noise.shape[-1] > drawn.shape[-1]:
-        raise ValueError(
-            f"noise has the shape {tuple(noise.shape)}, but must fit {tuple(drawn.shape)}"
-        )
-    return torch.cat([noise.to(drawn), drawn[..., noise.shape[-1] :]], dim=-1)
 
 
 def _bar(steps: list[Any]) -> Iterable[Any]:

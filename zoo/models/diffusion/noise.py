@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +22,46 @@ def batch_noise(
 def clip_generator(seed: int, clip: int) -> torch.Generator:
     """A generator on the CPU for what else is drawn for a clip."""
     return torch.Generator().manual_seed(_hash(seed, clip))
+
+
+def clip_numbers(clips: Sequence[int] | None, batch: int) -> Sequence[int]:
+    """`clips`, or without them the places in the batch. Raises: ValueError for another count."""
+    if clips is None:
+        return range(batch)
+    if len(clips) != batch:
+        raise ValueError(f"{len(clips)} numbers of clips for a batch of {batch}")
+    return clips
+
+
+def drawn_seed(generator: torch.Generator | None, seed: int) -> int:
+    """A seed from the generator, or `seed` without one."""
+    if generator is None:
+        return seed
+    return int(torch.randint(2**62, (), generator=generator, device=generator.device))
+
+
+def each_clip(
+    function: Callable[..., Tensor], batch: Tensor, seed: int, clips: Sequence[int]
+) -> Tensor:
+    """A bottleneck's `function` of a batch, with noise that depends on seed and clip alone."""
+    return torch.cat(
+        [
+            function(item, generator=clip_generator(seed, clip))
+            for item, clip in zip(batch.split(1), clips, strict=True)
+        ]
+    )
+
+
+def begun_with(noise: Tensor | None, drawn: Tensor, length: int) -> Tensor:
+    """`drawn`, its first `length` samples replaced by `noise`.
+
+    Raises: ValueError for another shape.
+    """
+    if noise is None:
+        return drawn
+    if noise.shape != (wanted := (*drawn.shape[:2], length)):
+        raise ValueError(f"noise has the shape {tuple(noise.shape)}, but must have {wanted}")
+    return torch.cat([noise.to(drawn), drawn[..., length:]], dim=-1)
 
 
 def seeded_noise(
