@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.config.model import AutoencoderPretransformConfig
-from zoo.config.recipe import RecipeConfig
+from zoo.config.recipe import AnyRecipe, DiffusionRecipeConfig
 from zoo.config.resolve import resolve_recipe
 
 SHRUNK = [
@@ -31,18 +31,30 @@ SMALL_DISCRIMINATOR = [
     "discriminator.config.hop_lengths=[64,16]",
     "discriminator.config.win_lengths=[256,64]",
 ]
+SMALL_DIFFUSION = {
+    "dit": ["embed_dim=32", "num_heads=1", "depth=1"],
+    "adp_1d": ["channels=8", "attention_heads=2", "attention_features=4", "resnet_groups=4"],
+    "DAU1d": ["depth=3", "channels=[32,32,32]", "n_attn_layers=1"],
+}
+FEW_STEPS = ["model.sampling={sampler: ddim, steps: 2}", "validation.steps=2"]
 SMALL_PRETRANSFORM = [
     "model.pretransform.config.encoder.config.channels=4",
     "model.pretransform.config.decoder.config.channels=4",
 ]
 
 
-def shrunk(recipe: str, folder: Path, *more: str) -> RecipeConfig:
+def shrunk(recipe: str, folder: Path, *more: str) -> AnyRecipe:
     """A shipped recipe, two steps long, with everything below `folder`."""
     given = [*SHRUNK, f"runs={folder}/runs", f"data.cache={folder}/practice"]
     whole = resolve_recipe(recipe)
-    if whole.discriminator is not None:
+    if isinstance(whole, DiffusionRecipeConfig):
+        kind = whole.model.diffusion.type
+        given += FEW_STEPS
+        given += [f"model.diffusion.config.{option}" for option in SMALL_DIFFUSION[kind]]
+    elif whole.discriminator is not None:
         given += SMALL_DISCRIMINATOR
+    if whole.model.decoder is None:
+        given.remove("model.decoder.config.channels=4")
     if isinstance(whole.model.pretransform, AutoencoderPretransformConfig):
         given += SMALL_PRETRANSFORM
     return resolve_recipe(recipe, overrides=[*given, *more])

@@ -34,15 +34,21 @@ def show(
         model = create_model_from_config(config)
     console = Console(highlight=False)
     table = Table("layer", "kind", "channels", "stride", "weights", box=None)
-    for part in ("encoder", "decoder"):
-        _add_layers(table, part, getattr(model, part))
+    for part in ("encoder", "decoder", "diffusion"):
+        network = getattr(model, part, None)
+        if network is not None and _weights(network):
+            _add_layers(table, part, network)
     console.print(table)
     for line in (*_facts(model), *_costs(model, batch, segment)):
         console.print(line)
 
 
 def _add_layers(table, part: str, network: nn.Module) -> None:
-    for index, layer in enumerate(network.layers):  # type: ignore[arg-type]
+    layers: list[tuple[str, nn.Module]] = list(getattr(network, "layers", network).named_children())
+    if len(layers) == 1:
+        # A diffusion network is held as `model`.
+        layers = list(layers[0][1].named_children())
+    for index, layer in layers:
         weights = _weights(layer)
         if weights == 0:
             table.add_row(f"{part}.{index}", type(layer).__name__, "", "", "")
@@ -115,9 +121,10 @@ def _costs(model: AudioAutoencoder, batch: int, segment: int) -> list[str]:
     from zoo.evaluation.cost import cost, training_bytes
 
     given, frame_rate = cost(model), model.sample_rate / model.downsampling_ratio
+    each = f" and step, {model.steps} steps by default" if hasattr(model, "steps") else ""
     lines = [
         f"encoding         {given.encode_gflop:.2f} GFLOP per second of audio",
-        f"decoding         {given.decode_gflop:.2f} GFLOP per second of audio",
+        f"decoding         {given.decode_gflop:.2f} GFLOP per second of audio{each}",
     ]
     if model.is_discrete:
         bits = model.bottleneck.num_quantizers * math.log2(model.bottleneck.codebook_size)  # type: ignore[union-attr]

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from zoo.config.rules.autoencoder import decoder_channels
+from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
+
 _FLOAT_BYTES = 4
 # Weight, gradient and Adam's two moments.
 _COPIES = 4
@@ -20,7 +23,7 @@ class Cost:
 
     Attributes:
         encode_gflop: 10⁹ operations to encode one second of audio.
-        decode_gflop: 10⁹ operations to decode it.
+        decode_gflop: 10⁹ operations to decode it; of a diffusion autoencoder, in one step.
     """
 
     encode_gflop: float
@@ -33,7 +36,7 @@ def cost(model: Any) -> Cost:
     seconds = audio.shape[-1] / model.sample_rate
     with torch.no_grad():
         encode = _operations(lambda: model.encode(audio, skip_bottleneck=True))
-        decode = _operations(lambda: model.decode(latents, skip_bottleneck=True))
+        decode = _operations(lambda: _decoded(model, latents))
     return Cost(encode / seconds / 1e9, decode / seconds / 1e9)
 
 
@@ -60,18 +63,27 @@ def training_bytes(model: Any, batch: int, samples: int) -> int:
     audio, latents = _inputs(model, batch, samples)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
         model.encode(audio, skip_bottleneck=True)
-        model.decode(latents.requires_grad_(), skip_bottleneck=True)
+        _decoded(model, latents.requires_grad_())
     model.eval()
     weights = sum(weight.numel() for weight in model.parameters())
     return weights * _COPIES * _FLOAT_BYTES + sum(kept.values())
 
 
+def _decoded(model: Any, latents: Tensor) -> Tensor:
+    """What a training step computes of the decoder's input."""
+    if not isinstance(model, DiffusionAutoencoder):
+        return model.decode(latents, skip_bottleneck=True)
+    samples = latents.shape[-1] * model.inner_ratio
+    noisy = latents.new_empty(len(latents), model.inner_channels, samples)
+    return model.predict(noisy, latents.new_empty(len(latents)), model.decoder(latents))
+
+
 def _inputs(model: Any, batch: int, samples: int) -> tuple[Tensor, Tensor]:
     """About `samples` samples of audio, and what the decoder gets for them."""
-    frames = max(1, round(samples / model.downsampling_ratio))
-    audio = torch.empty(batch, model.in_channels, frames * model.downsampling_ratio, device="meta")
-    width = model.config.model.decoder.input_channels
-    return audio, torch.empty(batch, width, frames, device="meta")
+    length = max(1, round(samples / model.min_length)) * model.min_length
+    audio = torch.empty(batch, model.in_channels, length, device="meta")
+    width = decoder_channels(model.config.model)
+    return audio, torch.empty(batch, width, length // model.downsampling_ratio, device="meta")
 
 
 def _operations(run: Any) -> int:

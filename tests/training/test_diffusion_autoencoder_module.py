@@ -1,0 +1,236 @@
+"""Training of diffusion autoencoders: one step against upstream's, freezing, resuming."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+import torch
+
+import zoo
+from tests.oracle import import_upstream
+from tests.shrunk import shrunk
+from tests.training.test_autoencoder_module import fit
+from tests.training.test_run import zoo_yaml
+from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.config.resolve import parse_recipe
+from zoo.errors import CheckpointError, ConfigError, TrainingError
+from zoo.training.build import build_module
+from zoo.training.run import train
+
+PLAIN = [
+    "ema=null",
+    "optimizers.autoencoder.optimizer={type: SGD, config: {lr: 0.01}}",
+    "optimizers.autoencoder.scheduler=null",
+    "trainer.gradient_clip_val=null",
+]
+SPECTRA = (
+    "losses.stft={weight: 0.1, fft_sizes: [256, 64], hop_sizes: [64, 16], win_lengths: [256, 64]}"
+)
+
+
+class Times:
+    """Stands for upstream's Sobol sequence."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values = values
+
+    def draw(self, count: int) -> torch.Tensor:
+        return self.values[:count, None]
+
+
+def upstreams_step(model, audio, times) -> torch.Tensor:
+    """The loss of upstream's own training step."""
+    with pytest.MonkeyPatch.context() as patch:
+        # The same Lightning by its older name, which is not installed.
+        for name in ("", ".utilities", ".utilities.rank_zero"):
+            module = importlib.import_module(f"lightning.pytorch{name}")
+            patch.setitem(sys.modules, f"pytorch_lightning{name}", module)
+        training = import_upstream("stable_audio_tools.training.diffusion")
+    wrapper = training.DiffusionAutoencoderTrainingWrapper(
+        model, ema_copy=zoo.from_config(model.config, engine="stable-audio-tools")
+    )
+    wrapper.rng = Times(times)
+    wrapper.log_dict = lambda *args, **kwargs: None
+    return wrapper.training_step((audio,), 0)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["dit_diffae", "adp_diffae"])
+def test_a_step_equals_upstreams_loss_and_update(name, tmp_path):
+    objective = ["model.diffusion.config.diffusion_objective=v"] if "dit" in name else []
+    recipe = shrunk(name, tmp_path, *PLAIN, *objective)
+    torch.manual_seed(0)
+    module = build_module(recipe)
+    for weight in module.model.parameters():
+        weight.data += 0.05 * torch.randn_like(weight)
+    theirs = zoo.from_config(recipe.container(), engine="stable-audio-tools").train()
+    theirs.load_state_dict(module.model.state_dict())
+    audio, times = 0.3 * torch.randn(2, 2, 8192), torch.tensor([0.3, 0.8])
+    module.timesteps = lambda count, generator: times
+
+    fit(module, audio)
+
+    torch.manual_seed(5)
+    upstreams_step(theirs, audio, times).backward()
+    moved = 0
+    with torch.no_grad():
+        for weight in theirs.parameters():
+            if weight.grad is not None:
+                weight -= 0.01 * weight.grad
+                moved += weight.grad.abs().max().item() > 1e-4
+    assert moved > 20
+    given = module.model.state_dict()
+    for key, value in theirs.state_dict().items():
+        torch.testing.assert_close(given[key], value, atol=1e-6, rtol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("name", ["dit_diffae", "adp_diffae"])
+def test_upstreams_engine_trains_two_steps(name, tmp_path):
+    more = ["engine=stable-audio-tools"]
+    if "dit" in name:
+        more += ["model.diffusion.config.diffusion_objective=v"]
+        more += ["model.diffusion.config.sliding_window=null"]
+    run = train(shrunk(name, tmp_path, *more))
+    assert run.steps == 2
+    for engine in ("zoo", "stable-audio-tools"):
+        assert zoo.from_checkpoint(run.folder, engine=engine).latent_dim == 64
+
+
+@pytest.mark.parametrize("name", ["dit_diffae", "adp_diffae", "dau_diffae"])
+def test_spectra_of_the_predicted_audio_teach_the_encoder(name, tmp_path):
+    torch.manual_seed(0)
+    recipe = shrunk(name, tmp_path, *PLAIN, SPECTRA, "losses.mse=0", "losses.kl=0")
+    module = build_module(recipe)
+    for weight in module.model.parameters():
+        weight.data += 0.05 * torch.randn_like(weight)
+    before = {key: value.clone() for key, value in module.model.state_dict().items()}
+    fit(module, 0.3 * torch.randn(2, 2, 8192))
+    after = module.model.state_dict()
+    for part in ("encoder.", "diffusion."):
+        changed = [key for key in before if not torch.equal(before[key], after[key])]
+        assert any(key.startswith(part) for key in changed)
+    assert all(value.isfinite().all() for value in after.values())
+
+
+@pytest.mark.parametrize(
+    "timesteps",
+    [
+        "timesteps={type: uniform, shift: {base_shift: 0.5}}",
+        "timesteps={type: logit_normal, mean: 0.5, std: 0.5}",
+        "timesteps={type: log_snr}",
+    ],
+)
+def test_times_are_drawn_as_the_recipe_says(timesteps, tmp_path):
+    module = build_module(shrunk("adp_diffae", tmp_path, timesteps))
+    torch.manual_seed(1)
+    one = module.timesteps(64, None)
+    torch.manual_seed(1)
+    assert torch.equal(one, module.timesteps(64, None))
+    assert 0 < one.min() < one.max() < 1
+    # The shift, the mean and the log ratio all favour noise.
+    assert one.mean() > 0.55
+
+
+def test_validation_decodes_the_same_noise_each_time(tmp_path):
+    module = build_module(shrunk("dau_diffae", tmp_path))
+    module.model.eval()
+    audio = 0.3 * torch.randn(2, 2, 8192)
+    one, other = module.reconstruct(audio, 0), module.reconstruct(audio, 0)
+    assert torch.equal(one.decoded, other.decoded)
+    later = module.reconstruct(audio, 1)
+    assert not torch.equal(one.decoded, later.decoded)
+    torch.manual_seed(0)
+    drawn = torch.rand(())
+    torch.manual_seed(0)
+    module.reconstruct(audio, 0)
+    assert torch.equal(drawn, torch.rand(()))
+
+
+def test_decoder_alone_is_tuned_behind_a_trained_encoder(run, tmp_path):
+    """`run` is a standard autoencoder, whose encoder is taken over and kept."""
+    trained = zoo.from_checkpoint(run)
+    model = trained.config.model
+    encoder = model.encoder.to_dict()
+    network = {"type": "dit", "config": {"embed_dim": 32, "num_heads": 1, "depth": 1}}
+    given = {
+        "sample_rate": 22050,
+        "model": {
+            "encoder": encoder,
+            "bottleneck": {"type": "vae"},
+            "pretransform": model.pretransform.to_dict(),
+            "diffusion": network,
+            "latent_dim": 32,
+            "downsampling_ratio": 64,
+            "io_channels": 2,
+        },
+    }
+    base = shrunk("dit_diffae", tmp_path).to_dict()
+    for key in ("sample_rate", "model", "sample_size", "audio_channels"):
+        base.pop(key, None)
+    fine_tuning = [
+        f"init_from={run}",
+        "init_parts=[encoder,bottleneck]",
+        "freeze=[encoder,bottleneck]",
+        "ema=null",
+        "optimizers.autoencoder.optimizer.config.weight_decay=0.1",
+    ]
+    recipe = parse_recipe({**base, **given}, fine_tuning, "tuning")
+    module = build_module(recipe)
+    for key, value in trained.encoder.state_dict().items():
+        assert torch.equal(value, module.model.encoder.state_dict()[key])
+    tuned = zoo.from_checkpoint(train(recipe).folder)
+    for key, value in trained.encoder.state_dict().items():
+        assert torch.equal(value, tuned.encoder.state_dict()[key])
+    fresh = module.model.diffusion.state_dict()
+    moved = [key for key, value in tuned.diffusion.state_dict().items() if (value != fresh[key]).any()]
+    assert len(moved) > 5
+    with pytest.raises(CheckpointError, match=r"diffusion: does not fit.*missing"):
+        build_module(parse_recipe({**base, **given}, [*fine_tuning[:1], "init_parts=[diffusion]"], ""))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        build_module(parse_recipe({**base, **given}, fine_tuning[:1], ""))
+
+
+def test_frozen_parts_stay_in_eval_mode(tmp_path):
+    recipe = shrunk("adp_diffae", tmp_path, "freeze=[encoder,bottleneck]")
+    module = build_module(recipe)
+    module.on_train_epoch_start()
+    assert not module.model.encoder.training
+    assert not module.model.bottleneck.training
+    assert module.model.diffusion.training
+    with pytest.raises(TrainingError, match="nothing to train"):
+        train(shrunk("adp_diffae", tmp_path, "freeze=[encoder,diffusion]"))
+
+
+@pytest.mark.parametrize(
+    ("override", "path"),
+    [
+        ("freeze=[decoder]", "freeze: there is no model.decoder"),
+        ("init_parts=[encoder]", "init_parts: of which weights"),
+        ("timesteps.shift={min_length: 9, max_length: 5}", "timesteps.shift.max_length: 5"),
+        ("validation.steps=0", "validation.steps: must be greater than 0"),
+        ("validation.sampler=dpm", "validation.sampler: unknown value 'dpm'"),
+        ("model.sampling.sampler=ddmi", "model.sampling.sampler: unknown value 'ddmi'; did you"),
+        ("timesteps.type=logitnormal", "timesteps.type: unknown value 'logitnormal'"),
+        ("data.segment_samples=5000", "data.segment_samples: 5000 is not a multiple of"),
+        ("losses.mse=0", "losses: every"),
+        ("discriminator={type: encodec}", "discriminator: unknown key"),
+    ],
+)
+def test_bad_values_are_refused_by_name(override, path, tmp_path):
+    with pytest.raises(ConfigError) as error:
+        shrunk("adp_diffae", tmp_path, override)
+    assert path in str(error.value)
+
+
+def test_a_resumed_run_is_the_straight_run(tmp_path):
+    straight = train(shrunk("dit_diffae", tmp_path, "trainer.max_steps=4"))
+    half = train(shrunk("dit_diffae", tmp_path, "name=other"))
+    longer = parse_recipe(zoo_yaml(half.folder / "recipe.yaml"), ["trainer.max_steps=4"], "resumed")
+    resumed = train(longer, resume=half.folder)
+    one, other = read_ckpt(straight.last_checkpoint), read_ckpt(resumed.last_checkpoint)
+    for part in ("state_dict", EMA_KEY):
+        assert one[part].keys() == other[part].keys()
+        for key in one[part]:
+            assert torch.equal(one[part][key], other[part][key]), key
