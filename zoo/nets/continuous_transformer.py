@@ -5,7 +5,7 @@ Source: stable_audio_tools/models/transformer.py (architecture and state-dict ke
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -132,5 +132,5 @@ class ContinuousTransformer(nn.Module):
         """
         if self.num_memory_tokens or self.pos_emb is not None:
             raise NotImplementedError("memory tokens and absolute positions see the whole signal")
-        sides = [layer.reach for layer in self.layers]  # type: ignore[union-attr]
+        sides = [cast(Window, layer.reach) for layer in self.layers]
         return sum(left for left, _ in sides), sum(right for _, right in sides)
