@@ -64,6 +64,13 @@ def test_what_the_next_test_breaks_is_sound(sound):
             "without a decoder)",
         ),
         (
+            {"model.bottleneck": {"type": "wasserstein"}},
+            {"model.diffusion.config.input_concat_dim": 5},
+            "model.diffusion.config.input_concat_dim",
+            "has 3 (of model.latent_dim 3 and a 'wasserstein' bottleneck of noise_augment_dim 0, "
+            "without a decoder)",
+        ),
+        (
             {},
             {"model.diffusion": {"type": "adp_1d", "config": {**ADP, "context_channels": [4]}}},
             "model.diffusion.config.context_channels",

@@ -14,6 +14,7 @@ from zoo.config.rules.autoencoder import (
     pretransform_around,
     ratio,
     why,
+    why_decoded,
 )
 from zoo.errors import Problem
 
@@ -40,9 +41,7 @@ def _whence(model: DiffusionAutoencoderConfig, key: str, path: str) -> str:
     if key == model.diffusion.condition_key:
         if model.decoder:
             return f" (of {path}.decoder.config.{model.decoder.audio_key})"
-        noise = model.condition_channels - model.latent_dim
-        added = f" of noise_augment_dim {noise}" if noise else ""
-        behind = f"{why(model.bottleneck)}{added}, without a decoder"
+        behind = f"{why_decoded(model.bottleneck)}, without a decoder"
         return f" (of {path}.latent_dim {model.latent_dim}{behind})"
     if key in ("io_channels", "in_channels", "out_channels"):
         name, audio = model.output_side
