@@ -8,6 +8,7 @@ import random
 from typing import Any
 
 from tests.models.test_pretransform import channels_and_ratio, each
+from tests.nets import test_quantizers
 from tests.nets.diffusion.examples_adp import random_adp_1d_diffusion
 from tests.nets.diffusion.examples_dau import random_dau_diffusion
 from tests.nets.diffusion.examples_dit import random_dit_diffusion
@@ -45,11 +46,15 @@ def random_diffusion_autoencoder(
     if around:
         model["pretransform"] = rng.choice(each())
         channels, ratio = channels_and_ratio(model["pretransform"])
-    bottleneck = copy.deepcopy(rng.choice(_BOTTLENECKS))
-    doubled = 2 if bottleneck == {"type": "vae"} else 1
+    bottleneck, latent_dim = copy.deepcopy(rng.choice(_BOTTLENECKS)), rng.randint(1, 4)
+    if has_encoder and rng.random() < 0.3:
+        bottleneck = test_quantizers.random_config(rng.choice(test_quantizers.TYPES), rng)
+        latent_dim = test_quantizers.width(bottleneck["type"], bottleneck["config"])
+    doubled = 2 if bottleneck and bottleneck["type"].endswith("vae") else 1
     if not has_encoder and channels % doubled:
         bottleneck, doubled = None, 1
-    latent_dim = rng.randint(1, 4) if has_encoder else channels // doubled
+    if not has_encoder:
+        latent_dim = channels // doubled
     model |= {"latent_dim": latent_dim, "downsampling_ratio": ratio}
     strides = [rng.choice((2, 3, 4)) for _ in range(rng.randint(1, 2))] if has_encoder else [1]
     if has_encoder:
