@@ -160,6 +160,25 @@ def test_upstream_runs_what_is_written_back(kind):
     assert built.state_dict().keys() == ours.state_dict().keys()
 
 
+@torch.no_grad()
+def test_upstream_builds_random_files_with_a_pretransform():
+    rng, ran = random.Random(0), 0
+    while ran < 20:
+        kind = rng.choice(("dit", "adp_1d"))
+        given_config = random_diffusion_autoencoder(rng, kind, decoder=False, pretransform=True)
+        given_config["model"].pop("sampling", None)
+        try:
+            theirs = zoo.from_config(given_config, engine="stable-audio-tools")
+        except ConfigError:
+            continue
+        ours = zoo.from_config(given_config)
+        ours.load_state_dict(theirs.state_dict())
+        assert load_config(upstream_form(ours.config)) == ours.config
+        assert theirs.downsampling_ratio == ours.inner_ratio
+        assert theirs.io_channels == ours.inner_channels
+        ran += 1
+
+
 @pytest.mark.parametrize(
     ("kind", "change", "message"),
     [
@@ -169,6 +188,11 @@ def test_upstream_runs_what_is_written_back(kind):
             "dit",
             {"model.diffusion.config.diffusion_objective": "rectified_flow"},
             r"model\.diffusion\.config\.diffusion_objective: 'rectified_flow', but upstream",
+        ),
+        (
+            "dit",
+            {"model.sampling": {"sampler": "heun"}},
+            r"model\.sampling\.sampler: 'heun', but upstream decodes with 'ddim' alone",
         ),
         (
             "adp_1d",
