@@ -19,17 +19,16 @@ def warnings(base, **changes):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    rate=st.integers(2000, 96000),
     patch=st.integers(1, 48),
     around=st.booleans(),
-    exact=st.booleans(),
+    surplus=st.integers(-1000, 30_000) | st.integers(-1000, 0),
 )
-def test_more_than_2000_tokens_a_second_are_too_many(rate, patch, around, exact):
+def test_more_than_2000_tokens_a_second_are_too_many(patch, around, surplus):
     ratio = 2 if around else 1
-    rate = 2000 * ratio * patch if exact else rate
+    rate = 2000 * ratio * patch + surplus
     base = changed(config(patch_size=patch), {"sample_rate": rate, **(AROUND if around else {})})
     found = warnings(base)
-    assert bool(found) == (rate > 2000 * ratio * patch)
+    assert bool(found) == (surplus > 0)
     for warning in found:
         assert warning.path == "model.diffusion.config.patch_size"
         tokens = f"{rate / ratio / patch:,.0f}"
@@ -39,7 +38,7 @@ def test_more_than_2000_tokens_a_second_are_too_many(rate, patch, around, exact)
 
 def test_how_many_were_judged():
     assert len(JUDGED) >= 90
-    assert 20 <= sum(JUDGED) <= len(JUDGED) - 20
+    assert 10 <= sum(JUDGED) <= len(JUDGED) - 10
 
 
 @pytest.mark.parametrize(
