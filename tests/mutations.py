@@ -6,6 +6,7 @@ import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,11 +14,13 @@ import torch
 import zoo
 from tests import examples
 from tests.conftest import TINY
+from tests.diffusion_examples import NETWORKS, random_diffusion_autoencoder
 from tests.models import test_pretransform
 from tests.nets import test_quantizers
 from zoo.config.load import load_config
 from zoo.errors import ConfigError
 from zoo.factory import create_model_from_config
+from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 
 
 def quantised(rng: random.Random) -> dict[str, Any]:
@@ -48,6 +51,7 @@ SOUND: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     examples.random_local_attention,
     quantised,
     wrapped,
+    *(partial(random_diffusion_autoencoder, kind=kind) for kind in sorted(NETWORKS)),
 )
 _LARGEST = 5_000_000
 _WRONG: tuple[Any, ...] = (None, True, "4", "x", 2.5, -1, 0, [], [0], {}, {"a": 1}, float("nan"))
@@ -126,6 +130,7 @@ def outcome(mutation: Mutation) -> str:
         with torch.no_grad():
             latents = model.encode(audio)
             assert latents.shape == (1, model.latent_dim, 3)
-            decoded = model.decode(latents)
+            steps = {"steps": 1} if isinstance(model, DiffusionAutoencoder) else {}
+            decoded = model.decode(latents, **steps)
         assert decoded.shape == (1, model.out_channels, audio.shape[-1])
     return "accepted"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import zoo
-from tests.examples import DIFFUSION, STANDARD, random_local_attention, random_taae
+from tests.examples import STANDARD, random_local_attention, random_taae
 from zoo import factory
 from zoo.config.load import load_config
 from zoo.errors import ConfigError
@@ -69,9 +69,7 @@ def test_nothing_is_allocated_for_a_refused_config(monkeypatch):
         zoo.from_config(STANDARD)
 
 
-def test_what_this_version_can_not_build_is_said():
-    with pytest.raises(ConfigError, match="diffusion"):
-        zoo.from_config(DIFFUSION)
+def test_an_unknown_engine_is_refused():
     with pytest.raises(ConfigError, match="unknown engine"):
         zoo.from_config("minimal_22k", engine="upstrem")
 

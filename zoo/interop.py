@@ -29,6 +29,7 @@ from zoo.config.published import (
     AudiocraftPretrainedPretransformConfig,
     DACPretrainedPretransformConfig,
 )
+from zoo.config.sampling import Sampler
 from zoo.errors import ConfigError, Problem, ZooError
 
 _SAMPLERS = "k_diffusion"
@@ -122,6 +123,11 @@ def _diffusion_unknown_there(model: DiffusionAutoencoderConfig, path: str) -> It
         yield Problem(
             f"{path}.diffusion.config.diffusion_objective",
             f"'{model.diffusion.objective}', but upstream trains and decodes 'v' alone",
+        )
+    if model.sampling and model.sampling.sampler is not Sampler.DDIM:
+        yield Problem(
+            f"{path}.sampling.sampler",
+            f"'{model.sampling.sampler}', but upstream decodes with 'ddim' alone",
         )
     match model.diffusion:
         case DAU1DConfig():

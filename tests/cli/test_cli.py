@@ -11,26 +11,10 @@ import soundfile
 import torch
 
 import zoo
-from tests.examples import DIFFUSION, STANDARD, random_seanet, random_taae
-from zoo.cli import main as cli
+from tests.examples import STANDARD, random_seanet, random_taae
 from zoo.config import library
 from zoo.data.files import probe, read_audio
 from zoo.inference.latents import Latents
-
-
-@pytest.fixture
-def call(capsys, monkeypatch, tmp_path):
-    """Runs `zoo …` in an empty folder: exit code, what it printed, what it complained of."""
-    monkeypatch.chdir(tmp_path)
-
-    def run_command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["zoo", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stop.value.code or 0), printed.out, printed.err
-
-    return run_command
 
 
 def sound(path: str, channels: int = 1, rate: int = 22050, samples: int = 5000) -> str:
@@ -156,12 +140,6 @@ def test_weights_beside_the_audio_are_not_overwritten(call, run, tiny):
     code, _, err = call("encode", "a.wav", "--model", run)
     assert (code, "holds no latents" in err) == (2, True)
     assert Path("a.safetensors").read_bytes() == before
-
-
-def test_validate_does_not_say_ok_to_what_can_not_be_built(call):
-    Path("diffusion.json").write_text(json.dumps(DIFFUSION))
-    code, _, err = call("validate", "diffusion.json")
-    assert (code, "diffusion autoencoders" in err) == (2, True)
 
 
 def test_an_unknown_device_is_named(call, run):

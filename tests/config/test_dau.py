@@ -62,7 +62,7 @@ def test_defaults():
         (
             {"n_attn_layers": 1, "channels": [32, 31, 32], "depth": 3},
             "config.channels",
-            "31 at level 2 of 3",
+            "31 at level 2 of depth 3",
         ),
         ({"n_attn_layers": 3, "channels": [97, 32, 32]}, "config.channels", "97 // 32 = 3"),
         ({"io_channels": 1}, "config.io_channels", "1, but must be 2"),

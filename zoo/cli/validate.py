@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from zoo.config.model import ModelContainer
+    from zoo.config.recipe import AnyRecipe
 
 
 def validate(
@@ -27,6 +31,8 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON")] = False,
 ) -> None:
     """Check model configs and recipes; every problem at once. Exit code 0 or 2."""
+    from zoo.config.advice import advice
+
     names = list(_expanded(files))
     if fix:
         _fix(names, output)
@@ -34,16 +40,16 @@ def validate(
     results: list[dict[str, Any]] = []
     for name in names:
         try:
-            _check(name)
-            results.append({"file": name, "ok": True, "problems": []})
+            warnings = list(advice(_checked(name)))
         except ConfigError as error:
-            problems = [{"path": p.path, "message": p.message} for p in error.problems]
-            results.append({"file": name, "ok": False, "problems": problems})
+            results.append(_result(name, problems=error.problems))
             if not as_json:
                 print(f"zoo: error: {error}", file=sys.stderr)
         else:
+            results.append(_result(name, warnings=warnings))
             if not as_json:
                 print(f"{name}: ok")
+                _warn(name, warnings)
     if as_json:
         print(json.dumps(results, indent=2))
     if not all(result["ok"] for result in results):
@@ -61,7 +67,22 @@ def _expanded(files: list[str]) -> Iterator[str]:
         yield from map(str, found)
 
 
-def _check(file: str) -> None:
+def _result(
+    file: str, problems: Sequence[Problem] = (), warnings: Sequence[Problem] = ()
+) -> dict[str, Any]:
+    listed = {
+        name: [{"path": p.path, "message": p.message} for p in found]
+        for name, found in (("problems", problems), ("warnings", warnings))
+    }
+    return {"file": file, "ok": not problems, **listed}
+
+
+def _warn(file: str, warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        print(f"zoo: warning: {file}: {warning}", file=sys.stderr)
+
+
+def _checked(file: str) -> ModelContainer | AnyRecipe:
     from zoo.config.library import find, list_models, list_recipes
     from zoo.config.load import parse_container, read_mapping
     from zoo.config.model import StandardAutoencoderConfigContainer
@@ -69,21 +90,20 @@ def _check(file: str) -> None:
     from zoo.config.resolve import resolve_recipe
 
     if file in list_recipes() and file not in list_models():
-        resolve_recipe(file)
-        return
+        return resolve_recipe(file)
     data = read_mapping(find("configs", file))
     of_recipes = {*RecipeConfig.model_fields, *DiffusionRecipeConfig.model_fields} - set(
         StandardAutoencoderConfigContainer.model_fields
     )
     if isinstance(data.get("model"), str) or of_recipes & set(data):
-        resolve_recipe(file)
-    else:
-        parse_container(data, file)
+        return resolve_recipe(file)
+    return parse_container(data, file)
 
 
 def _fix(names: list[str], output: Path | None) -> None:
+    from zoo.config.advice import advice
     from zoo.config.library import find
-    from zoo.config.load import read_mapping
+    from zoo.config.load import parse_container, read_mapping
     from zoo.config.repair import repair
     from zoo.writing import write_whole
 
@@ -95,11 +115,14 @@ def _fix(names: list[str], output: Path | None) -> None:
         print(change)
     if result.remaining:
         raise ConfigError(result.remaining, names[0])
+    warnings = list(advice(parse_container(result.config, names[0])))
     if not result.changes:
         print(f"{names[0]}: ok, nothing to mend")
+        _warn(names[0], warnings)
         return
     target = output or path.with_suffix(".fixed.json")
     if target.suffix != ".json":
         raise ConfigError(f"--output {target}: a corrected config is written as .json")
     write_whole(target, (json.dumps(result.config, indent=2) + "\n").encode())
     print(f"written: {target}")
+    _warn(str(target), warnings)

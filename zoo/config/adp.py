@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -235,6 +235,8 @@ class ADP1DParameters(STFTParameters):
 
 class ADP1DConfig(DiffusionNetworkConfig):
     """The U-Net of audio-diffusion-pytorch."""
+
+    condition_key: ClassVar[str] = "context_channels"
 
     type: Literal["adp_1d"]
     config: ADP1DParameters = Field(description="Constructor parameters")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field
 
@@ -114,13 +114,15 @@ class DAU1DParameters(Config):
                 continue
             yield Problem(
                 "config.channels",
-                f"{width} at level {number} of {self.depth}, but {reason} (n_attn_layers is "
+                f"{width} at level {number} of depth {self.depth}, but {reason} (n_attn_layers is "
                 f"{self.n_attn_layers}); change the width, or n_attn_layers",
             )
 
 
 class DAU1DConfig(DiffusionNetworkConfig):
     """The U-Net of Dance Diffusion."""
+
+    condition_key: ClassVar[str] = "cond_dim"
 
     type: Literal["DAU1d"]
     config: DAU1DParameters = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ Objective = Literal["v", "rectified_flow", "rf_denoiser"]
 
 class DiffusionNetworkConfig(Config):
     """Base of all diffusion networks: noisy audio, its timestep and a condition to a prediction."""
+
+    # Under `config`: channels of the condition.
+    condition_key: ClassVar[str]
 
     requires_grad: Bool = Field(default=True, description="Whether its weights are trained")
 

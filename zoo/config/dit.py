@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import AliasChoices, Field, model_validator
 
@@ -186,6 +186,8 @@ class DiTParameters(Config):
 
 class DiTConfig(DiffusionNetworkConfig):
     """A diffusion transformer over audio, or over what a pretransform makes of it."""
+
+    condition_key: ClassVar[str] = "input_concat_dim"
 
     type: Literal["dit"]
     config: DiTParameters = Field(

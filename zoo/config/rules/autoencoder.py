@@ -83,12 +83,10 @@ def decoder_width(model: AnyAutoencoder, path: str) -> Iterator[Problem]:
     """Whether the decoder takes what the bottleneck gives."""
     wanted = decoder_channels(model)
     if model.decoder and model.decoder.input_channels != wanted:
-        noise = getattr(model.bottleneck and model.bottleneck.config, "noise_augment_dim", None)
-        of_noise = "" if noise is None else f" of noise_augment_dim {noise}"
         yield Problem(
             f"{path}.decoder.config.{model.decoder.latent_key}",
             f"{model.decoder.input_channels}, but must be {wanted} for "
-            f"{path}.latent_dim {model.latent_dim}{why(model.bottleneck)}{of_noise}",
+            f"{path}.latent_dim {model.latent_dim}{why_decoded(model.bottleneck)}",
         )
 
 
@@ -109,6 +107,12 @@ def decoder_channels(model: AnyAutoencoder) -> int:
 def why(bottleneck: BottleneckConfig | None) -> str:
     """The end of a sentence on the width of latents."""
     return f" and a '{bottleneck.type}' bottleneck" if bottleneck else " without a bottleneck"
+
+
+def why_decoded(bottleneck: BottleneckConfig | None) -> str:
+    """The end of a sentence on the width of what a bottleneck gives the decoder."""
+    noise = getattr(bottleneck and bottleneck.config, "noise_augment_dim", None)
+    return why(bottleneck) + ("" if noise is None else f" of noise_augment_dim {noise}")
 
 
 def encoder_channels_in(model: AnyAutoencoder, path: str) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from zoo.config.rules.autoencoder import (
     pretransform_around,
     ratio,
     why,
+    why_decoded,
 )
 from zoo.errors import Problem
 
@@ -31,14 +32,31 @@ def diffusion_autoencoder(model: DiffusionAutoencoderConfig, path: str) -> Itera
         yield from _without_encoder(model, path)
     yield from _decoder(model, path)
     for problem in model.diffusion.contradictions(model.inner_channels, model.condition_channels):
-        yield Problem(f"{path}.diffusion.{problem.path}", problem.message)
+        whence = _whence(model, problem.path.removeprefix("config."), path)
+        yield Problem(f"{path}.diffusion.{problem.path}", problem.message + whence)
+
+
+def _whence(model: DiffusionAutoencoderConfig, key: str, path: str) -> str:
+    """Where the width comes from that a `key` of the diffusion network must fit."""
+    if key == model.diffusion.condition_key:
+        if model.decoder:
+            return f" (of {path}.decoder.config.{model.decoder.audio_key})"
+        behind = f"{why_decoded(model.bottleneck)}, without a decoder"
+        return f" (of {path}.latent_dim {model.latent_dim}{behind})"
+    if key in ("io_channels", "in_channels", "out_channels"):
+        name, audio = model.output_side
+        kind = model.pretransform and model.pretransform.type
+        return f" (of {path}.{name} {audio}{f' through the {kind!r} pretransform' if kind else ''})"
+    return ""
 
 
 def _without_encoder(model: DiffusionAutoencoderConfig, path: str) -> Iterator[Problem]:
     """The latents are then the audio, or what the pretransform makes of it."""
     given = model.pretransform.ratio if model.pretransform else 1
     if model.downsampling_ratio != given:
-        of = "the pretransform" if model.pretransform else "no pretransform and no encoder"
+        of = "no pretransform and no encoder"
+        if model.pretransform:
+            of = f"the pretransform's {model.pretransform.ratio_key}"
         yield Problem(
             f"{path}.downsampling_ratio",
             f"{model.downsampling_ratio}, but {of} makes it {given}",
