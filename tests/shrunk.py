@@ -33,7 +33,7 @@ SMALL_DISCRIMINATOR = [
 ]
 SMALL_DIFFUSION = {
     "dit": ["embed_dim=32", "num_heads=1", "depth=1"],
-    "adp_1d": ["channels=8", "attention_heads=2", "attention_features=4", "resnet_groups=4"],
+    "adp_1d": ["channels=16", "attention_heads=2", "attention_features=4"],
     "DAU1d": ["depth=3", "channels=[32,32,32]", "n_attn_layers=1"],
 }
 FEW_STEPS = ["model.sampling={sampler: ddim, steps: 2}", "validation.steps=2"]

@@ -55,6 +55,9 @@ def build_upstream(container: ModelContainer) -> nn.Module:
 
         if isinstance(container, DiffusionAutoencoderConfigContainer):
             model = autoencoders.create_diffAE_from_config(upstream_form(container))
+            # upstream: with a pretransform, these are the channels inside of it.
+            model.in_channels = container.model.input_side[1]
+            model.out_channels = container.model.output_side[1]
         else:
             model = autoencoders.create_autoencoder_from_config(container.to_dict())
     setattr(model, "config", container)  # noqa: B010 – nn.Module's type knows no such attribute

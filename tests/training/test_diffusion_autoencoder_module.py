@@ -66,8 +66,10 @@ def test_a_step_equals_upstreams_loss_and_update(name, tmp_path):
     for weight in module.model.parameters():
         weight.data += 0.05 * torch.randn_like(weight)
     theirs = zoo.from_config(recipe.container(), engine="stable-audio-tools").train()
-    theirs.load_state_dict(module.model.state_dict())
-    audio, times = 0.3 * torch.randn(2, 2, 8192), torch.tensor([0.3, 0.8])
+    # In float64, since gradients of biases are sums that nearly cancel.
+    theirs.load_state_dict(module.double().model.state_dict())
+    theirs.double()
+    audio, times = 0.3 * torch.randn(2, 2, 8192).double(), torch.tensor([0.3, 0.8]).double()
     module.timesteps = lambda count, generator: times
 
     fit(module, audio)
@@ -83,7 +85,7 @@ def test_a_step_equals_upstreams_loss_and_update(name, tmp_path):
     assert moved > 20
     given = module.model.state_dict()
     for key, value in theirs.state_dict().items():
-        torch.testing.assert_close(given[key], value, atol=1e-6, rtol=1e-4, msg=key)
+        torch.testing.assert_close(given[key], value, atol=1e-9, rtol=1e-7, msg=key)
 
 
 @pytest.mark.parametrize("name", ["dit_diffae", "adp_diffae"])
@@ -91,7 +93,6 @@ def test_upstreams_engine_trains_two_steps(name, tmp_path):
     more = ["engine=stable-audio-tools"]
     if "dit" in name:
         more += ["model.diffusion.config.diffusion_objective=v"]
-        more += ["model.diffusion.config.sliding_window=null"]
     run = train(shrunk(name, tmp_path, *more))
     assert run.steps == 2
     for engine in ("zoo", "stable-audio-tools"):
@@ -184,10 +185,14 @@ def test_decoder_alone_is_tuned_behind_a_trained_encoder(run, tmp_path):
     for key, value in trained.encoder.state_dict().items():
         assert torch.equal(value, tuned.encoder.state_dict()[key])
     fresh = module.model.diffusion.state_dict()
-    moved = [key for key, value in tuned.diffusion.state_dict().items() if (value != fresh[key]).any()]
+    moved = [
+        key for key, value in tuned.diffusion.state_dict().items() if (value != fresh[key]).any()
+    ]
     assert len(moved) > 5
     with pytest.raises(CheckpointError, match=r"diffusion: does not fit.*missing"):
-        build_module(parse_recipe({**base, **given}, [*fine_tuning[:1], "init_parts=[diffusion]"], ""))
+        build_module(
+            parse_recipe({**base, **given}, [*fine_tuning[:1], "init_parts=[diffusion]"], "")
+        )
     with pytest.raises(CheckpointError, match="does not fit"):
         build_module(parse_recipe({**base, **given}, fine_tuning[:1], ""))
 
@@ -208,7 +213,10 @@ def test_frozen_parts_stay_in_eval_mode(tmp_path):
     [
         ("freeze=[decoder]", "freeze: there is no model.decoder"),
         ("init_parts=[encoder]", "init_parts: of which weights"),
-        ("timesteps.shift={min_length: 9, max_length: 5}", "timesteps.shift.max_length: 5"),
+        (
+            "timesteps={type: uniform, shift: {min_length: 9, max_length: 5}}",
+            "timesteps.shift.max_length: 5",
+        ),
         ("validation.steps=0", "validation.steps: must be greater than 0"),
         ("validation.sampler=dpm", "validation.sampler: unknown value 'dpm'"),
         ("model.sampling.sampler=ddmi", "model.sampling.sampler: unknown value 'ddmi'; did you"),
