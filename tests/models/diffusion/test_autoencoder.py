@@ -90,6 +90,29 @@ def test_other_types(kind, dtype):
     assert ran == RANDOM
 
 
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        (torch.bfloat16, torch.float32),
+        (torch.float32, torch.float32),
+        (torch.float64, torch.float64),
+    ],
+)
+def test_the_signal_between_steps_is_at_least_float32(dtype, expected):
+    model, seen = small().to(dtype), []
+    predict = model.predict
+
+    def watched(noisy, t, condition):
+        prediction = predict(noisy, t, condition)
+        seen.append((noisy.dtype, prediction.dtype))
+        return prediction
+
+    model.predict = watched
+    model.decode(torch.randn(1, 3, 4, dtype=dtype), steps=2)
+    assert seen == [(expected, expected)] * 2
+
+
 def test_a_bar_only_if_wished_and_on_stderr(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     model, latents = small(), torch.randn(1, 3, 4)

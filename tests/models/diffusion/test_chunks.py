@@ -37,7 +37,8 @@ def windowed(seed):
         "use_sinusoidal_emb": False,
     }
     parameters["attn_kwargs"]["feat_scale"] = False
-    return lively(config, seed)
+    # In float64, for some of these networks make much of the last bits.
+    return lively(config, seed).double()
 
 
 def test_windowed_transformers_are_exact():
@@ -48,7 +49,7 @@ def test_windowed_transformers_are_exact():
     @given(
         seed=st.integers(0, 9999),
         frames=st.integers(1, 40),
-        chunk=st.integers(1, 30),
+        chunk=st.integers(1, 15),
         overlap=st.none() | st.integers(0, 20),
         sampler=st.sampled_from(SAMPLERS),
     )
@@ -56,24 +57,24 @@ def test_windowed_transformers_are_exact():
         nonlocal ran, cut
         model = windowed(seed)
         assert model.diffusion.reach
-        latents = torch.randn(2, model.latent_dim, frames)
+        latents = torch.randn(2, model.latent_dim, frames, dtype=torch.float64)
         whole = model.decode(latents, steps=2, sampler=sampler)
         options = {"chunked": True, "chunk_size": chunk, "overlap": overlap}
         found = model.decode_audio(latents, steps=2, sampler=sampler, **options)
         peak = float(whole.abs().max().clamp(min=1))
-        torch.testing.assert_close(found, whole, atol=1e-5 * peak, rtol=0)
+        torch.testing.assert_close(found, whole, atol=1e-8 * peak, rtol=0)
         ran += 1
         cut += frames > chunk
 
     check()
-    assert ran >= CASES and cut > CASES // 4
+    assert ran >= CASES and cut > CASES // 8
 
 
 def test_windows_are_shorter_than_the_signal():
     model, seen = windowed(0), []
     predict = model.predict
     model.predict = lambda noisy, t, heard: seen.append(noisy.shape[-1]) or predict(noisy, t, heard)
-    latents = torch.randn(1, model.latent_dim, 400)
+    latents = torch.randn(1, model.latent_dim, 400, dtype=torch.float64)
     model.decode_audio(latents, chunked=True, chunk_size=10, steps=1)
     length = 400 * model.inner_ratio
     assert len(seen) > 10 and max(seen) < length / 4 and sum(seen) >= length
@@ -85,7 +86,6 @@ def test_others_have_the_length_and_are_near(kind):
     ran = 0
     for seed in range(RANDOM):
         rng = random.Random(seed)
-        # In float64, for some of these networks make much of the last bits.
         model = lively(random_diffusion_autoencoder(rng, kind, objective=None), seed).double()
         frames = rng.randint(1, 120 // model.inner_ratio + 1)
         latents = torch.randn(2, model.latent_dim, frames, dtype=torch.float64)
