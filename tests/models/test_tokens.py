@@ -130,7 +130,7 @@ def test_gradients_reach_the_encoder_and_losses_are_weighed(tiny, tmp_path, bott
     parts = {"model": tiny["model"], "sample_rate": tiny["sample_rate"]}
     module = build_module(recipe.replace(**parts, model_type="autoencoder"))
     audio = torch.randn(2, 2, 512)
-    reconstruction = module.reconstruct(audio)
+    reconstruction = module.reconstruct(audio, 0)
     reconstruction.decoded.square().sum().backward()
     for weight in module.model.encoder.parameters():
         assert weight.grad is not None
