@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable, Sequence
 
 import torch
@@ -73,7 +72,7 @@ def seeded_noise(
     more channels leave the first ones as they are.
 
     Args:
-        seed, clip: signed 64-bit integers.
+        seed, clip: any integers.
         first, last: absolute samples, `first` ≤ `last`.
         draw: which of the clip's noises.
 
@@ -96,5 +95,5 @@ def _block(seed: int, clip: int, draw: int, channels: int, block: int) -> Tensor
 
 def _hash(*numbers: int) -> int:
     # Sums of them would coincide; torch's generator takes 32 of the bits.
-    key = struct.pack(f"<{len(numbers)}q", *numbers)
+    key = " ".join(map(str, numbers)).encode()
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")

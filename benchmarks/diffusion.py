@@ -1,0 +1,132 @@
+"""Tiny diffusion autoencoders learn to decode: each starter recipe, three seeds, unseen clips.
+
+Run:     python benchmarks/diffusion.py [--record] [--recipes starter_dit …] [--seeds 0 1 2]
+Prints:  for 100, 20 and 8 steps the mel distance of decoded audio from the clips, as a share of the
+         untrained model's, and with the latents of other clips instead of the right ones.
+Record:  --record writes benchmarks/results/diffusion.json. The exit code is 1 unless every share is
+         at most 0.6 and the right latents are clearly better than others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import zoo
+from zoo.data.synthesis import synthesise_clip
+from zoo.evaluation.metrics import measure
+
+RECIPES = ("starter_dit", "starter_adp", "starter_dau")
+RATE, SAMPLES, CLIPS = 22050, 16384, 24
+SOUNDS = ("tone", "chord", "pluck", "drum", "chirp", "noise")
+STEPS = (100, 20, 8)
+FOLDER = Path("runs/diffusion")
+RESULT = Path(__file__).parent / "results" / "diffusion.json"
+ENOUGH, CLEARLY_DB = 0.6, 3.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of all clips of one model, decoded in `steps` steps."""
+
+    recipe: str
+    seed: int
+    steps: int
+    mel_untrained: float
+    mel: float
+    mel_share: float
+    mel_other_latents: float
+    si_sdr_db: float
+    si_sdr_other_latents_db: float
+
+    @property
+    def passes(self) -> bool:
+        heard = self.si_sdr_db - self.si_sdr_other_latents_db > CLEARLY_DB
+        return self.mel_share <= ENOUGH and heard and self.mel < self.mel_other_latents
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--record", action="store_true", help="write the figures to results/")
+    parser.add_argument("--recipes", nargs="+", default=RECIPES)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    options = parser.parse_args()
+    clips = unseen_clips()
+    rows: list[Figures] = []
+    seconds: dict[str, list[float]] = {}
+    for recipe in options.recipes:
+        for seed in options.seeds:
+            start = time.perf_counter()
+            run = train(recipe, seed)
+            seconds.setdefault(recipe, []).append(round(time.perf_counter() - start))
+            for steps in STEPS:
+                rows.append(figures(recipe, seed, steps, run, clips))
+                print(rows[-1], flush=True)
+    if options.record:
+        record(rows, seconds)
+    return 0 if all(row.passes for row in rows) else 1
+
+
+def unseen_clips() -> Tensor:
+    """(clips, 2, samples), from seeds far from those of the practice corpus."""
+    seconds = SAMPLES / RATE + 0.1
+    clips = [synthesise_clip(90_100 + n, seconds, RATE, 2, SOUNDS) for n in range(CLIPS)]
+    return torch.stack([clip[:, :SAMPLES] for clip in clips])
+
+
+def train(recipe: str, seed: int) -> Path:
+    """The folder of a run."""
+    runs = FOLDER / f"{recipe}_{seed}"
+    command = ["train", f"recipe={recipe}", f"seed={seed}", f"runs={runs}"]
+    subprocess.run(
+        [sys.executable, "-m", "zoo", *command, "trainer.enable_progress_bar=false"], check=True
+    )
+    return max(runs.glob("*/*"))
+
+
+def figures(recipe: str, seed: int, steps: int, run: Path, clips: Tensor) -> Figures:
+    torch.manual_seed(seed)
+    untrained = zoo.from_config(zoo.from_checkpoint(run).config)
+    model = zoo.from_checkpoint(run)
+    others = torch.arange(len(clips)).roll(1)
+    before, _ = score(untrained, clips, clips, seed, steps)
+    mel, si_sdr = score(model, clips, clips, seed, steps)
+    mel_other, si_sdr_other = score(model, clips[others], clips, seed, steps)
+    return Figures(recipe, seed, steps, before, mel, mel / before, mel_other, si_sdr, si_sdr_other)
+
+
+def score(model, heard: Tensor, clips: Tensor, seed: int, steps: int) -> tuple[float, float]:
+    """Mel distance and SI-SDR from `clips` of what is decoded from the latents of `heard`."""
+    with torch.inference_mode():
+        decoded = model.decode(model.encode(heard), steps=steps, seed=seed)
+    metrics = measure(decoded[..., :SAMPLES], clips, RATE)
+    return metrics.mel, metrics.si_sdr_db
+
+
+def record(rows: list[Figures], seconds: dict[str, list[float]]) -> None:
+    content = {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "clips": CLIPS,
+        "training_seconds": seconds,
+        "rows": [
+            {key: round(v, 3) if isinstance(v, float) else v for key, v in asdict(row).items()}
+            for row in rows
+        ],
+    }
+    RESULT.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
