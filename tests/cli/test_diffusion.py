@@ -37,7 +37,7 @@ def test_the_seed_decides_and_the_length_stays(call, diffusion_run):
     ("flags", "message"),
     [
         (("--sampler", "dpm"), "'dpm' is not one of 'ddim', 'dpmpp_2m'"),
-        (("--steps", "0"), "0 is not in the range x>=1"),
+        (("--steps", "0"), "'--steps': Input should be greater than or equal to 1"),
     ],
 )
 def test_bad_values_are_refused_before_anything_is_read(call, flags, message):

@@ -44,11 +44,7 @@ def show(
 
 
 def _add_layers(table, part: str, network: nn.Module) -> None:
-    layers: list[tuple[str, nn.Module]] = list(getattr(network, "layers", network).named_children())
-    if len(layers) == 1:
-        # A diffusion network is held as `model`.
-        layers = list(layers[0][1].named_children())
-    for index, layer in layers:
+    for index, layer in _layers(network):
         weights = _weights(layer)
         if weights == 0:
             table.add_row(f"{part}.{index}", type(layer).__name__, "", "", "")
@@ -56,6 +52,15 @@ def _add_layers(table, part: str, network: nn.Module) -> None:
         channels, stride = _shape(layer)
         table.add_row(f"{part}.{index}", type(layer).__name__, channels, stride, f"{weights:,}")
     table.add_row(part, "", "", "", f"{_weights(network):,}", style="bold")
+
+
+def _layers(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers of a network in order, each with its name."""
+    layers = getattr(network, "layers", None)
+    if layers is not None:
+        return [(str(index), layer) for index, layer in enumerate(layers)]
+    # A diffusion network is held as `model`.
+    return list(network.get_submodule("model").named_children())
 
 
 def _shape(layer: nn.Module) -> tuple[str, str]:

@@ -217,7 +217,7 @@ class ADP1DParameters(STFTParameters):
             yield Problem(
                 "config.context_channels",
                 f"{given}, but must be [{condition}]: the condition has the rate of the audio, "
-                f"block {level} has not",
+                f"block {level} is behind patch_size, factors or an STFT",
             )
         elif not any(self.num_blocks[level - 1 : level]):
             yield Problem(
