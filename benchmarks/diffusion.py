@@ -19,6 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -34,6 +35,7 @@ STEPS = (100, 20, 8)
 FOLDER = Path("runs/diffusion")
 RESULT = Path(__file__).parent / "results" / "diffusion.json"
 ENOUGH, CLEARLY_DB = 0.6, 3.0
+LOCK = Lock()
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="models at a time, a thread each")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    pairs = [(recipe, seed) for recipe in options.recipes for seed in options.seeds]
+    pairs = [(recipe, seed) for seed in options.seeds for recipe in options.recipes]
+    runs: list[Run] = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        runs = list(pool.map(lambda pair: one_run(*pair), pairs))
-    rows = [row for run in runs for row in run.rows]
-    if options.record:
-        record(runs)
-    return 0 if all(row.passes for row in rows) else 1
+        for run in pool.map(lambda pair: one_run(*pair), pairs):
+            runs.append(run)
+            if options.record:
+                record(runs)
+    return 0 if all(row.passes for run in runs for row in run.rows) else 1
 
 
 def one_run(recipe: str, seed: int) -> Run:
@@ -117,9 +120,11 @@ def train(recipe: str, seed: int) -> Path:
 
 
 def figures(recipe: str, seed: int, steps: int, run: Path, clips: Tensor) -> Figures:
-    torch.manual_seed(seed)
-    untrained = zoo.from_config(zoo.from_checkpoint(run).config)
     model = zoo.from_checkpoint(run)
+    with LOCK:
+        # Threads share one generator.
+        torch.manual_seed(seed)
+        untrained = zoo.from_config(model.config)
     others = torch.arange(len(clips)).roll(1)
     before, _ = score(untrained, clips, clips, seed, steps)
     mel, si_sdr = score(model, clips, clips, seed, steps)
