@@ -29,7 +29,7 @@ from zoo.config.published import (
     AudiocraftPretrainedPretransformConfig,
     DACPretrainedPretransformConfig,
 )
-from zoo.config.sampling import Sampler
+from zoo.config.samplers import Sampler
 from zoo.errors import ConfigError, Problem, ZooError
 
 _SAMPLERS = "k_diffusion"
@@ -127,11 +127,13 @@ def _diffusion_unknown_there(model: DiffusionAutoencoderConfig, path: str) -> It
             f"{path}.diffusion.config.diffusion_objective",
             f"'{model.diffusion.objective}', but upstream trains and decodes 'v' alone",
         )
-    if model.sampling and model.sampling.sampler is not Sampler.DDIM:
+    if model.sampling and model.sampling.sampler not in (None, Sampler.DDIM):
         yield Problem(
             f"{path}.sampling.sampler",
             f"'{model.sampling.sampler}', but upstream decodes with 'ddim' alone",
         )
+    if not model.diffusion.requires_grad:
+        yield Problem(f"{path}.diffusion.requires_grad", "no such key upstream; use freeze")
     match model.diffusion:
         case DAU1DConfig():
             yield Problem(f"{path}.diffusion.type", "upstream can't build a 'DAU1d'")
@@ -141,8 +143,18 @@ def _diffusion_unknown_there(model: DiffusionAutoencoderConfig, path: str) -> It
                     f"{path}.diffusion.config.diffusion_objective",
                     "no such key upstream, which has 'v' alone: leave it out",
                 )
-        case DiTConfig():
-            pass
+            if parameters.use_stft:
+                yield Problem(f"{path}.diffusion.config.use_stft", "fails upstream")
+        case DiTConfig(config=parameters):
+            if parameters.sliding_window:
+                yield Problem(
+                    f"{path}.diffusion.config.sliding_window",
+                    "upstream ignores it without flash-attn, and attends to all frames",
+                )
+            if parameters.timestep_cond_type == "input_concat":
+                yield Problem(
+                    f"{path}.diffusion.config.timestep_cond_type", "'input_concat' fails upstream"
+                )
 
 
 @contextlib.contextmanager

@@ -116,7 +116,7 @@ def test_sampling_is_that_of_the_file_else_of_the_objective():
 
     assert decoding("v") == decoding("rectified_flow") == ("ddim", 100)
     assert decoding("rf_denoiser") == ("pingpong", 8)
-    assert decoding("rf_denoiser", steps=3) == ("ddim", 3)
+    assert decoding("rf_denoiser", steps=3) == ("pingpong", 3)
     assert decoding("v", sampler="heun") == ("heun", 100)
 
 

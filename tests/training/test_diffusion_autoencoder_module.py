@@ -60,7 +60,10 @@ def upstreams_step(model, audio, times) -> torch.Tensor:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["dit_diffae", "adp_diffae"])
 def test_a_step_equals_upstreams_loss_and_update(name, tmp_path):
-    objective = ["model.diffusion.config.diffusion_objective=v"] if "dit" in name else []
+    objective: list[str] = []
+    if "dit" in name:
+        objective = ["diffusion_objective=v", "sliding_window=null"]
+        objective = [f"model.diffusion.config.{option}" for option in objective]
     recipe = shrunk(name, tmp_path, *PLAIN, *objective)
     torch.manual_seed(0)
     module = build_module(recipe)
@@ -97,6 +100,7 @@ def test_upstreams_engine_trains_two_steps(name, tmp_path):
     more = ["engine=stable-audio-tools"]
     if "dit" in name:
         more += ["model.diffusion.config.diffusion_objective=v"]
+        more += ["model.diffusion.config.sliding_window=null"]
     run = train(shrunk(name, tmp_path, *more))
     assert run.steps == 2
     for engine in ("zoo", "stable-audio-tools"):
@@ -204,7 +208,7 @@ def test_decoder_alone_is_tuned_behind_a_trained_encoder(run, tmp_path):
 def test_frozen_parts_stay_in_eval_mode(tmp_path):
     recipe = shrunk("adp_diffae", tmp_path, "freeze=[encoder,bottleneck]")
     module = build_module(recipe)
-    module.on_train_epoch_start()
+    module.on_train_start()
     assert not module.model.encoder.training
     assert not module.model.bottleneck.training
     assert module.model.diffusion.training

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.config.sampling import Sampler
+from zoo.config.samplers import Sampler
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:

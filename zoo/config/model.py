@@ -25,7 +25,8 @@ from zoo.config.published import (
     AudiocraftPretrainedPretransformConfig,
     DACPretrainedPretransformConfig,
 )
-from zoo.config.sampling import Sampler, SamplingConfig
+from zoo.config.samplers import Sampler
+from zoo.config.sampling import Decoding, SamplingConfig
 
 
 class AutoencoderPretransformConfig(BasePretransformConfig):
@@ -155,12 +156,13 @@ class DiffusionAutoencoderConfig(_Audio):
         return f"{self.min_length}, which {whole}, model.diffusion{around} need together"
 
     @property
-    def decoding(self) -> SamplingConfig:
-        """`sampling`, or the default of the objective."""
+    def decoding(self) -> Decoding:
+        """`sampling`, filled up with the defaults of the objective."""
         # A network of this objective has been distilled to few steps.
-        few = SamplingConfig(sampler=Sampler.PINGPONG, steps=8)
-        usual = few if self.diffusion.objective == "rf_denoiser" else SamplingConfig()
-        return self.sampling or usual
+        few = self.diffusion.objective == "rf_denoiser"
+        usual = (Sampler.PINGPONG, 8) if few else (Sampler.DDIM, 100)
+        given = self.sampling or SamplingConfig()
+        return Decoding(given.sampler or usual[0], given.steps or usual[1])
 
     @property
     def inner_channels(self) -> int:

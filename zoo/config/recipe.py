@@ -165,6 +165,8 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
             networks: tuple[str, ...] = ("autoencoder", "discriminator")
         case DiffusionRecipeConfig():
             yield from _within("timesteps", recipe.timesteps.contradictions())
+            if recipe.engine != "zoo" and recipe.validation.sampler:
+                yield Problem("validation.sampler", f"engine '{recipe.engine}' has one of its own")
             networks = ("autoencoder",)
         case _:
             assert_never(recipe)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import dataclass
 
 from pydantic import Field
 
 from zoo.config.base import Config, NonNegativeInt, PositiveInt
-
-
-class Sampler(StrEnum):
-    """Ways from noise to audio; see `zoo.models.diffusion.samplers`."""
-
-    DDIM = "ddim"
-    DPMPP_2M = "dpmpp_2m"
-    EULER = "euler"
-    HEUN = "heun"
-    PINGPONG = "pingpong"
+from zoo.config.samplers import Sampler
 
 
 class SamplingConfig(Config):
     """How a diffusion autoencoder decodes unless it is told otherwise."""
 
-    sampler: Sampler = Field(default=Sampler.DDIM, description="Way from noise to audio")
-    steps: PositiveInt = Field(default=100, description="Steps from noise to audio")
+    sampler: Sampler | None = Field(
+        default=None, description="Way from noise to audio; by default that of the objective"
+    )
+    steps: PositiveInt | None = Field(
+        default=None, description="Steps from noise to audio; by default those of the objective"
+    )
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A sampler and its number of steps."""
+
+    sampler: Sampler
+    steps: int
 
 
 class DecodingConfig(Config):

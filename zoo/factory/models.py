@@ -105,6 +105,7 @@ def _diffusion_autoencoder(container: DiffusionAutoencoderConfigContainer) -> Di
         encoder=parts.encoder and create_encoder_from_config(parts.encoder),
         decoder=parts.decoder and create_decoder_from_config(parts.decoder),
         condition_ratio=parts.decoder.ratio if parts.decoder else 1,
+        inner_channels=parts.inner_channels,
         latent_dim=parts.latent_dim,
         downsampling_ratio=parts.downsampling_ratio,
         sample_rate=container.sample_rate,

@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zoo.config.recipe import DiffusionRecipeConfig
 from zoo.data.resample import fit_channels
 from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 from zoo.models.diffusion.process import Process
 from zoo.models.diffusion.timesteps import Timesteps
+from zoo.nets.spectrogram import without_autocast
+from zoo.training.losses.time import l2
 from zoo.training.module import Configure, ModelModule, Reconstruction
 from zoo.training.objective import Objective, Term
 
@@ -45,47 +46,66 @@ class DiffusionAutoencoderModule(ModelModule):
     def training_step(self, audio: Tensor, batch_index: int) -> None:
         model: Any = self.model
         reals = fit_channels(audio, model.out_channels)
-        clean, heard = reals, fit_channels(audio, model.in_channels)
-        if model.pretransform is not None:
-            clean = heard = model.pretransform.encode(heard)
-        latents, info = model.encode(heard, return_info=True, skip_pretransform=True)
+        # In float32, whatever the precision of the network: small times need it.
+        with torch.no_grad(), without_autocast(audio):
+            clean = reals if model.pretransform is None else model.pretransform.encode(reals)
+            clean = clean.float()
+        latents, info = self._encode(audio, clean)
         condition = self._condition(latents)
 
-        times = self.timesteps(len(audio), None).to(clean)
-        t = times[:, None, None]
-        noise = torch.randn_like(clean)
-        noisy = self.process.mix(clean, noise, t)
-        prediction = model.diffusion(noisy, times, input_concat_cond=condition).to(clean.dtype)
+        with torch.no_grad(), without_autocast(audio):
+            times = self.timesteps(len(audio), None).to(clean.device)
+            t = times[:, None, None]
+            noise = torch.randn_like(clean)
+            noisy = self.process.mix(clean, noise, t)
+            target = self.process.target(clean, noise, t)
+        prediction = self._predict(noisy, times, condition).float()
 
         decoded = reals
         if self.objective.distances:
             decoded = self.process.clean(noisy, prediction, t)
             if model.pretransform is not None:
                 decoded = model.pretransform.decode(decoded)
-        error = F.mse_loss(prediction, self.process.target(clean, noise, t))
-        losses = {"mse": Term(error, self.recipe.losses.mse)}
+        losses = {"mse": Term(l2(prediction, target), self.recipe.losses.mse)}
         self.update_model(losses | self.objective(decoded, reals, info), latents)
 
     def reconstruct(self, audio: Tensor, batch_index: int) -> Reconstruction:
         model: Any = self.model
-        latents, info = model.encode(fit_channels(audio, model.in_channels), return_info=True)
         decoding = self.recipe.validation
-        options: dict[str, Any] = {} if decoding.steps is None else {"steps": decoding.steps}
+        options: dict[str, Any] = {"steps": decoding.steps or self.recipe.model.decoding.steps}
         if isinstance(model, DiffusionAutoencoder):
             first = batch_index * self.recipe.data.batch_size
             clips = range(first, first + len(audio))
             options |= {"sampler": decoding.sampler, "seed": decoding.seed, "clips": clips}
-        # upstream: draws from the global generator.
-        with torch.random.fork_rng(devices=[]):
+        # upstream: draws latents and noise from the global generator.
+        with torch.random.fork_rng(devices=[audio.device] if audio.is_cuda else []):
             torch.manual_seed(decoding.seed)
+            latents, info = model.encode(fit_channels(audio, model.in_channels), return_info=True)
             decoded = model.decode(latents, **options)
         samples = min(decoded.shape[-1], audio.shape[-1])
         reals = fit_channels(audio, decoded.shape[1])
         return Reconstruction(reals[..., :samples], decoded[..., :samples], latents, info)
+
+    def _encode(self, audio: Tensor, clean: Tensor) -> tuple[Tensor, dict[str, Any]]:
+        """Latents and the bottleneck's facts; a frozen pretransform is not run again."""
+        model: Any = self.model
+        pretransform = model.pretransform
+        same = model.in_channels == model.out_channels
+        if pretransform is None or pretransform.enable_grad or not same:
+            return model.encode(fit_channels(audio, model.in_channels), return_info=True)
+        return model.encode(clean.to(audio.dtype), return_info=True, skip_pretransform=True)
 
     def _condition(self, latents: Tensor) -> Tensor:
         model: Any = self.model
         # upstream: trains on latents that have not been through the bottleneck's `decode`.
         if model.bottleneck is not None:
             latents = model.bottleneck.decode(latents)
+        if isinstance(model, DiffusionAutoencoder):
+            return model.condition(latents)
         return latents if model.decoder is None else model.decoder(latents)
+
+    def _predict(self, noisy: Tensor, times: Tensor, condition: Tensor) -> Tensor:
+        model: Any = self.model
+        if isinstance(model, DiffusionAutoencoder):
+            return model.predict(noisy, times, condition)
+        return model.diffusion(noisy, times, input_concat_cond=condition)

@@ -64,7 +64,7 @@ class ModelModule(LightningModule):
         schedulers = [scheduler for _, scheduler in pairs if scheduler is not None]
         return [optimizer for optimizer, _ in pairs], schedulers
 
-    def on_train_epoch_start(self) -> None:
+    def on_train_start(self) -> None:
         for part in self.recipe.freeze:
             getattr(self.model, part).eval()
 

@@ -204,13 +204,17 @@ def _callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
 
 
 def _strategy(recipe: AnyRecipe) -> str:
-    """Under DDP, each of the two backward passes leaves the other network's weights unused."""
+    """Under DDP, weights that a backward pass does not reach have to be looked for.
+
+    Each of an adversary's two passes leaves the other network out; a diffusion network may have
+    weights for conditions that no autoencoder has.
+    """
     config = recipe.trainer
     single = config.devices in (1, "1") and config.num_nodes == 1
     if config.devices == "auto":
         single = torch.cuda.device_count() <= 1 and config.num_nodes == 1
-    adversarial = isinstance(recipe, RecipeConfig) and recipe.discriminator is not None
-    if not adversarial or single or config.strategy not in ("auto", "ddp"):
+    whole = isinstance(recipe, RecipeConfig) and recipe.discriminator is None
+    if whole or single or config.strategy not in ("auto", "ddp"):
         return config.strategy
     return "ddp_find_unused_parameters_true"
 

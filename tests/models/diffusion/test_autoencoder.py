@@ -125,7 +125,7 @@ def test_a_bar_only_if_wished_and_on_stderr(capsys, monkeypatch):
 
 
 @torch.no_grad()
-def test_soft_clip():
+def test_soft_clip_is_of_the_decoder():
     decoder = {
         "type": "oobleck",
         "config": {
@@ -134,13 +134,15 @@ def test_soft_clip():
             "c_mults": [1, 2],
             "strides": [2, 4],
             "latent_dim": 3,
+            "final_tanh": False,
         },
     }
     plain, clipped = (small(decoder=decoder | {"soft_clip": clip}) for clip in (False, True))
-    latents = torch.randn(2, 3, 9)
-    heard = plain.decode(latents, steps=3)
-    assert heard.abs().max() > 1
-    torch.testing.assert_close(clipped.decode(latents, steps=3), heard.tanh())
+    latents = 9 * torch.randn(2, 3, 9)
+    condition = plain.condition(latents)
+    assert condition.abs().max() > 1
+    torch.testing.assert_close(clipped.condition(latents), condition.tanh())
+    assert not torch.allclose(plain.decode(latents, steps=3), clipped.decode(latents, steps=3))
 
 
 def test_decoding_has_no_gradient_but_encoding_has():

@@ -23,6 +23,7 @@ from zoo.models.diffusion.noise import (
 from zoo.models.diffusion.process import Process
 from zoo.models.diffusion.samplers import sample
 from zoo.models.diffusion.windows import Windows
+from zoo.models.pretransform import AutoencoderPretransform
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
 from zoo.nets.span import Span, input_span, reflects
@@ -40,6 +41,7 @@ class DiffusionAutoencoder(AudioAutoencoder):
         process: how noise is added, and what the network predicts.
         diffusion_ratio: the network takes multiples of so many samples.
         condition_ratio: positions of the decoder's output in a latent frame.
+        inner_channels: channels of the signal that the network works on.
         encoder: without one, the latents are the (pretransformed) audio itself.
         decoder: latents to condition; without one, the latents are the condition.
         sampler: default of `decode`; see `zoo.models.diffusion.samplers`.
@@ -54,6 +56,7 @@ class DiffusionAutoencoder(AudioAutoencoder):
         process: Process,
         diffusion_ratio: int,
         condition_ratio: int,
+        inner_channels: int,
         latent_dim: int,
         downsampling_ratio: int,
         sample_rate: int,
@@ -85,6 +88,7 @@ class DiffusionAutoencoder(AudioAutoencoder):
         self.process = process
         self.diffusion_ratio = diffusion_ratio
         self.condition_ratio = condition_ratio
+        self.inner_channels = inner_channels
         self.sampler, self.steps = sampler, steps
         around = pretransform.downsampling_ratio if pretransform else 1
         # upstream: the product, although both only need to divide the length.
@@ -93,11 +97,6 @@ class DiffusionAutoencoder(AudioAutoencoder):
         with torch.no_grad():
             for weight in self.encoder.parameters():
                 weight *= 0.5
-
-    @property
-    def inner_channels(self) -> int:
-        """Channels of the signal that the diffusion network works on."""
-        return self.pretransform.encoded_channels if self.pretransform else self.out_channels
 
     @property
     def inner_ratio(self) -> int:
@@ -111,14 +110,20 @@ class DiffusionAutoencoder(AudioAutoencoder):
         Args:
             noisy: (batch, inner_channels, samples).
             t: (batch,), from 0 (clean) to 1 (noise).
-            condition: the decoder's output, (batch, channels, positions).
+            condition: what `condition` gives, (batch, channels, positions).
 
         Returns:
             (batch, inner_channels, samples), at least in float32; see `process`.
         """
         kind = next(self.diffusion.parameters()).dtype
-        prediction = self.diffusion(noisy.to(kind), t.to(kind), input_concat_cond=condition)
+        # Times stay exact: half precision can't tell small ones apart.
+        prediction = self.diffusion(noisy.to(kind), t, input_concat_cond=condition.to(kind))
         return prediction.to(torch.promote_types(kind, torch.float32))
+
+    def condition(self, latents: Tensor) -> Tensor:
+        """What the decoder makes of its input, behind `soft_clip` if that is set."""
+        condition = self.decoder(latents)
+        return condition.tanh() if self.soft_clip else condition
 
     def decode(
         self,
@@ -220,8 +225,14 @@ class DiffusionAutoencoder(AudioAutoencoder):
             _bar if progress else iter,
         )
         signal = signal[..., : latents.shape[-1] * self.inner_ratio].to(latents.dtype)
-        audio = signal if self.pretransform is None else self.pretransform.decode(signal)
-        return audio.tanh() if self.soft_clip else audio
+        match self.pretransform:
+            case None:
+                return signal
+            case AutoencoderPretransform():
+                saving = {"chunked": chunked, "iterate_batch": iterate_batch}
+                return self.pretransform.decode(signal, **saving)
+            case _:
+                return self.pretransform.decode(signal)
 
     def decode_span(self, first: int, last: int) -> Span:
         raise NotImplementedError("each step of a diffusion decoder sees beyond the one before")
@@ -232,9 +243,11 @@ class DiffusionAutoencoder(AudioAutoencoder):
         return self.diffusion_ratio // math.gcd(self.diffusion_ratio, self.inner_ratio)
 
     def _windows(self, chunk_size: int, overlap: int | None) -> Windows:
+        network: Any = self.diffusion
         try:
-            reach = tuple(-(-side // self.inner_ratio) for side in self.diffusion.reach)  # type: ignore[union-attr]
-        except (AttributeError, NotImplementedError):
+            before, after = network.reach
+            reach = (-(-before // self.inner_ratio), -(-after // self.inner_ratio))
+        except NotImplementedError:
             reach = None
         return Windows.planned(chunk_size, overlap, reach, self._unit)
 
@@ -244,9 +257,9 @@ class DiffusionAutoencoder(AudioAutoencoder):
         def decoder(z: Tensor) -> Tensor:
             context = self._decoder_context() if windows else None
             if windows is None or context is None:
-                return self.decoder(z)
+                return self.condition(z)
             return in_chunks(
-                self.decoder,
+                self.condition,
                 z,
                 step_in=1,
                 step_out=self.condition_ratio,

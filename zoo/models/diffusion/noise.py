@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,9 +19,9 @@ def batch_noise(
     return torch.stack([seeded_noise(seed, clip, channels, 0, samples, draw) for clip in clips])
 
 
-def clip_generator(seed: int, clip: int) -> torch.Generator:
-    """A generator on the CPU for what else is drawn for a clip."""
-    return torch.Generator().manual_seed(_hash(seed, clip))
+def clip_noise(seed: int, clip: int, like: Tensor) -> Tensor:
+    """Another noise of a clip, of the shape, type and device of `like`, (1, channels, frames)."""
+    return seeded_noise(seed, clip, like.shape[1], 0, like.shape[-1], draw=-1)[None].to(like)
 
 
 def clip_numbers(clips: Sequence[int] | None, batch: int) -> Sequence[int]:
@@ -42,10 +43,10 @@ def drawn_seed(generator: torch.Generator | None, seed: int) -> int:
 def each_clip(
     function: Callable[..., Tensor], batch: Tensor, seed: int, clips: Sequence[int]
 ) -> Tensor:
-    """A bottleneck's `function` of a batch, with noise that depends on seed and clip alone."""
+    """A bottleneck's `function` of a batch, its noise that of seed, clip and frame alone."""
     return torch.cat(
         [
-            function(item, generator=clip_generator(seed, clip))
+            function(item, generator=partial(clip_noise, seed, clip))
             for item, clip in zip(batch.split(1), clips, strict=True)
         ]
     )
@@ -90,7 +91,7 @@ def seeded_noise(
 
 def _block(seed: int, clip: int, draw: int, channels: int, block: int) -> Tensor:
     generator = torch.Generator().manual_seed(_hash(seed, clip, draw, block))
-    return torch.randn(channels, _BLOCK, generator=generator, dtype=torch.float32)
+    return torch.randn(channels, _BLOCK, generator=generator, dtype=torch.float32, device="cpu")
 
 
 def _hash(*numbers: int) -> int:

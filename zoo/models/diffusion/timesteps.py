@@ -31,7 +31,7 @@ class Uniform:
     def __call__(self, count: int, generator: Generator | None = None) -> Tensor:
         # upstream: goes on in one sequence, whose place no checkpoint holds; here each call
         # scrambles one of its own, so that times are spread within a batch, not across batches.
-        seed = int(torch.randint(2**62, (), generator=generator))
+        seed = int(torch.randint(2**62, (), generator=generator, device="cpu"))
         engine = SobolEngine(1, scramble=True, seed=seed)
         return _inside(engine.draw(count, dtype=torch.float32)[:, 0])
 
@@ -109,7 +109,7 @@ class Shifted:
 
 
 def _normal(count: int, mean: float, std: float, generator: Generator | None) -> Tensor:
-    return torch.randn(count, generator=generator, dtype=torch.float32) * std + mean
+    return torch.randn(count, generator=generator, dtype=torch.float32, device="cpu") * std + mean
 
 
 def _inside(t: Tensor) -> Tensor:

@@ -61,19 +61,19 @@ class Windows:
             (batch, channels, frames · length).
         """
         total: Tensor | None = None
-        weights = torch.zeros(frames * length)
+        weights: Tensor | None = None
         for start in range(0, frames, self.core):
             stop = min(start + self.core, frames)
             first, last = max(0, start - self.context[0]), min(frames, stop + self.context[1])
             part = predict(first, last)
-            if total is None:
+            if total is None or weights is None:
                 total = part.new_zeros(*part.shape[:2], frames * length)
-                weights = weights.to(part)
+                weights = part.new_zeros(frames * length)
             ends = (first == 0, last == frames)
             weight = self._weight((start - first) * length, (stop - first) * length, part, ends)
             total[..., first * length : last * length] += part * weight
             weights[first * length : last * length] += weight
-        assert total is not None
+        assert total is not None and weights is not None
         return total / weights
 
     def _weight(self, start: int, stop: int, part: Tensor, ends: tuple[bool, bool]) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 Info = dict[str, Any]
+# Gives noise like a tensor.
+Draw = Callable[[Tensor], Tensor]
 
 
 class Bottleneck(nn.Module):
@@ -37,9 +40,11 @@ class Bottleneck(nn.Module):
         raise TypeError(f"{type(self).__name__} has no tokens")
 
 
-def noise_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Gaussian noise of the shape, type and device of `x`."""
+def noise_like(x: Tensor, generator: torch.Generator | Draw | None) -> Tensor:
+    """Gaussian noise of the shape, type and device of `x`; a function gives its own."""
     if generator is None:
         return torch.randn_like(x)
+    if not isinstance(generator, torch.Generator):
+        return generator(x)
     noise = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype)
     return noise.to(x.device)

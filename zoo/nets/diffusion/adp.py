@@ -240,6 +240,11 @@ class UNet1DCondWrapper(nn.Module):
             for parameter in self.model.parameters():
                 parameter.mul_(0.5)
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Samples before and after an output that it sees. Raises: NotImplementedError."""
+        raise NotImplementedError("group norms depend on all of the signal")
+
     def forward(
         self,
         x: Tensor,

@@ -40,6 +40,11 @@ class DAU1DCondWrapper(nn.Module):
         self.model = DiffusionAttnUnet1D(**options)
         _halve(self.model)
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Samples before and after an output that it sees. Raises: NotImplementedError."""
+        raise NotImplementedError("norms and attention depend on all of the signal")
+
     def forward(self, x: Tensor, t: Tensor, input_concat_cond: Tensor | None = None) -> Tensor:
         """A prediction for noisy audio.
 
