@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.nets.constant_q import ConstantQ
+from zoo.nets.constant_q import ConstantQ, window_of
 
 CASES = 60
 
@@ -111,3 +111,14 @@ def test_windows_stay_exact_in_half_precision():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(transform.to(torch.bfloat16)(x), expected)
     assert not transform.state_dict()
+
+
+def test_a_click_is_interpolated_to_a_sinc_up_to_the_nyquist_frequency():
+    x = torch.zeros(64)
+    x[20] = 1
+    given = ConstantQ(4000, 8, 1, 5, low_hz=1500, oversampling=2)(x)
+    for k in range(5):
+        first, window = window_of(8000, 1500 * 2 ** (k / 5), 5)
+        n = 8 * torch.arange(17)[:, None] + torch.arange(first, first + len(window)) - 40
+        expected = (torch.sinc(n.double() / 2) * window.conj()).sum(dim=1)
+        assert (given[k] - expected).abs().max() < 2e-5
