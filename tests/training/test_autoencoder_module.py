@@ -31,9 +31,9 @@ AUDIO = [
 ]
 
 
-def fit(module, audio) -> None:
+def fit(module, audio, batches: int = 1) -> None:
     trainer = Trainer(
-        max_steps=1,
+        max_steps=batches,
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
@@ -44,7 +44,7 @@ def fit(module, audio) -> None:
     )
     torch.manual_seed(5)
     # A generator of its own leaves the global one, which draws the latents, alone.
-    loader = DataLoader(list(audio), batch_size=len(audio), generator=torch.Generator())
+    loader = DataLoader(list(audio), batch_size=len(audio) // batches, generator=torch.Generator())
     trainer.fit(module, loader)
 
 
@@ -156,5 +156,5 @@ def test_clipping_limits_the_step():
 
 def test_the_discriminator_has_upstreams_keys():
     recipe = resolve_recipe("oobleck_vae", overrides=AUDIO)
-    keys = build_discriminator(recipe.discriminator, 2).state_dict().keys()
+    keys = build_discriminator(recipe.discriminator, 2, 44100).state_dict().keys()
     assert "discriminators.discriminators.0.convs.0.conv.weight_g" in keys

@@ -10,6 +10,10 @@ from zoo.training.losses import (
     hinge_generator,
     least_squares_discriminator,
     least_squares_generator,
+    relativistic_discriminator,
+    relativistic_generator,
+    unit_hinge_discriminator,
+    unit_hinge_generator,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
@@ -59,6 +63,22 @@ def test_values_by_hand():
     assert hinge_generator(fakes).item() == pytest.approx((0.5 - 0.5) / 2)
     assert least_squares_discriminator(reals, fakes).item() == pytest.approx((1 + 2.5 + 0.25) / 2)
     assert least_squares_generator(fakes).item() == pytest.approx((4.5 + 0.25) / 2)
+    assert unit_hinge_discriminator(reals, fakes).item() == pytest.approx((0.5 + 0.5 + 0 + 0.5) / 2)
+    assert unit_hinge_generator(fakes).item() == pytest.approx((1.5 + 0.5) / 2)
+
+
+def test_relativistic_losses_by_their_formula():
+    torch.manual_seed(0)
+    reals = Judgement([3 * torch.randn(2, 1, 5, 4), torch.randn(7)], [[], []])
+    fakes = Judgement([3 * torch.randn(2, 1, 5, 4), torch.randn(7)], [[], []])
+    differences = [
+        real.double() - fake.double() for real, fake in zip(reals.logits, fakes.logits, strict=True)
+    ]
+    told_apart = sum(-torch.log(torch.sigmoid(d)).mean() for d in differences) / 2
+    passing = sum(-torch.log(torch.sigmoid(-d)).mean() for d in differences) / 2
+    assert relativistic_discriminator(reals, fakes).item() == pytest.approx(told_apart.item())
+    assert relativistic_generator(reals, fakes).item() == pytest.approx(passing.item())
+    assert told_apart != pytest.approx(passing.item(), rel=0.01)
 
 
 def test_no_gradient_reaches_the_real_features():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from pydantic import Field
 
-from zoo.config.base import Bool, Config, NonNegativeFloat, NonNegativeInt, PositiveInt
+from zoo.config.base import Bool, Config, NonNegativeFloat, PositiveInt
 from zoo.errors import Problem
 
 
@@ -86,59 +85,6 @@ class DiffusionLossesConfig(_BottleneckLosses):
     def nothing_to_learn(self) -> bool:
         """Whether no loss looks at the prediction."""
         return not (self.mse or self.stft.weight)
-
-
-class EncodecDiscriminatorParameters(Config):
-    """The multi-scale STFT discriminator of EnCodec."""
-
-    filters: PositiveInt = Field(default=32, description="Width")
-    n_ffts: tuple[PositiveInt, ...] = Field(
-        default=(2048, 1024, 512, 256, 128),
-        min_length=1,
-        description="FFT length of each scale in samples",
-    )
-    hop_lengths: tuple[PositiveInt, ...] = Field(
-        default=(512, 256, 128, 64, 32), description="Hop of each scale in samples"
-    )
-    win_lengths: tuple[PositiveInt, ...] = Field(
-        default=(2048, 1024, 512, 256, 128), description="Window of each scale in samples"
-    )
-    normalize_losses: Bool = Field(
-        default=False, description="Divide feature distances by the features' size"
-    )
-    loss_type: Literal["hinge"] = Field(default="hinge", description="Adversarial loss")
-
-
-class DiscriminatorWeights(Config):
-    adversarial: NonNegativeFloat = Field(default=0.1, description="Weight of the adversarial loss")
-    feature_matching: NonNegativeFloat = Field(
-        default=5.0, description="Weight of the feature distance"
-    )
-
-
-class EncodecDiscriminatorConfig(Config):
-    """Adversarial training against a multi-scale STFT discriminator."""
-
-    type: Literal["encodec"]
-    config: EncodecDiscriminatorParameters = Field(
-        default_factory=lambda: EncodecDiscriminatorParameters(), description="Parameters"
-    )
-    weights: DiscriminatorWeights = Field(
-        default_factory=lambda: DiscriminatorWeights(), description="Weights"
-    )
-    warmup_steps: NonNegativeInt = Field(
-        default=0, description="Steps before the autoencoder sees the adversarial losses"
-    )
-    warmup_mode: Literal["adv", "full"] = Field(
-        default="adv", description="During warm-up, 'adv' trains the discriminator, 'full' doesn't"
-    )
-
-    def contradictions(self) -> Iterator[Problem]:
-        yield from equal_lengths(self.config, "n_ffts", "hop_lengths", "win_lengths", "config.")
-        yield from windows_fit(self.config.n_ffts, self.config.win_lengths, "config.win_lengths")
-
-
-DiscriminatorConfig = EncodecDiscriminatorConfig
 
 
 def equal_lengths(

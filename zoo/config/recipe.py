@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field
 from zoo.config import rules
 from zoo.config.base import NonNegativeInt
 from zoo.config.data import DataConfig
+from zoo.config.discriminators import DiscriminatorConfig
 from zoo.config.load import model_kind
-from zoo.config.losses import DiffusionLossesConfig, DiscriminatorConfig, LossesConfig
+from zoo.config.losses import DiffusionLossesConfig, LossesConfig
 from zoo.config.model import (
     AutoencoderConfig,
     AutoencoderContainer,
@@ -160,8 +161,7 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
         yield Problem("losses", "every reconstruction loss has the weight 0: nothing to learn")
     match recipe:
         case RecipeConfig():
-            if recipe.discriminator:
-                yield from _within("discriminator", recipe.discriminator.contradictions())
+            yield from _discriminator(recipe)
             networks: tuple[str, ...] = ("autoencoder", "discriminator")
         case DiffusionRecipeConfig():
             yield from _within("timesteps", recipe.timesteps.contradictions())
@@ -179,6 +179,20 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
         yield Problem(
             "data.segment_samples",
             f"{recipe.data.segment_samples} is not a multiple of {model.min_length_words}",
+        )
+
+
+def _discriminator(recipe: RecipeConfig) -> Iterator[Problem]:
+    judge = recipe.discriminator
+    if judge is None:
+        return
+    _, channels = recipe.model.output_side
+    yield from _within("discriminator", judge.contradictions(recipe.sample_rate, channels))
+    if recipe.data.segment_samples < judge.min_samples:
+        yield Problem(
+            "data.segment_samples",
+            f"{recipe.data.segment_samples} are too few for the discriminator, "
+            f"which needs {judge.min_samples}",
         )
 
 

@@ -44,6 +44,7 @@ class WNConv1d(WeightNorm):
 
     Args:
         padding: zeros on the left and on the right, in samples.
+        groups: channels are split into this many, each with its own kernels.
     """
 
     def __init__(
@@ -55,22 +56,22 @@ class WNConv1d(WeightNorm):
         stride: int = 1,
         padding: tuple[int, int] = (0, 0),
         dilation: int = 1,
+        groups: int = 1,
         bias: bool = True,
     ) -> None:
         super().__init__()
         self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
         self.padding = padding
+        self.groups = groups
         self.channels = (in_channels, out_channels)
-        shape = (out_channels, in_channels, kernel_size)
-        self._create(shape, out_channels, in_channels * kernel_size, bias)
+        shape = (out_channels, in_channels // groups, kernel_size)
+        self._create(shape, out_channels, in_channels // groups * kernel_size, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         left, right = self.padding
         if left != right:
             x, left = F.pad(x, (left, right)), 0
-        return F.conv1d(
-            x, self.weight, self.bias, stride=self.stride, padding=left, dilation=self.dilation
-        )
+        return F.conv1d(x, self.weight, self.bias, self.stride, left, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         into, out = self.channels

@@ -8,23 +8,24 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from zoo.config.losses import DiscriminatorConfig
-from zoo.training.losses.adversarial import feature_matching, hinge_discriminator, hinge_generator
+from zoo.config.discriminators import DiscriminatorConfig
+from zoo.training.losses.by_type import adversarial_losses
 from zoo.training.objective import Term
 
 
 class Adversary(nn.Module):
-    """Hinge losses and feature matching. Audio is (batch, channels, samples).
+    """Adversarial losses and feature matching. Audio is (batch, channels, samples).
 
     Args:
         discriminator: gives a `Judgement` of audio.
-        config: weights and warm-up.
+        config: its type, which decides the losses, their weights and the warm-up.
     """
 
     def __init__(self, discriminator: nn.Module, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.discriminator = discriminator
         self.config = config
+        self.losses = adversarial_losses(config)
 
     def learns(self, step: int) -> bool:
         """Whether the discriminator is trained at this step."""
@@ -36,7 +37,7 @@ class Adversary(nn.Module):
 
     def discriminator_loss(self, reals: Tensor, fakes: Tensor) -> Tensor:
         """Low where reals and fakes are told apart."""
-        return hinge_discriminator(self.discriminator(reals), self.discriminator(fakes))
+        return self.losses.discriminator(self.discriminator(reals), self.discriminator(fakes))
 
     def generator_losses(self, reals: Tensor, fakes: Tensor) -> dict[str, Term]:
         """Low where fakes pass for reals. No gradient reaches the discriminator's weights."""
@@ -45,12 +46,9 @@ class Adversary(nn.Module):
         with _frozen(self.discriminator):
             fake = self.discriminator(fakes)
         weights = self.config.weights
-        normalised = self.config.config.normalize_losses
         return {
-            "adversarial": Term(hinge_generator(fake), weights.adversarial),
-            "feature_matching": Term(
-                feature_matching(real, fake, normalised=normalised), weights.feature_matching
-            ),
+            "adversarial": Term(self.losses.generator(real, fake), weights.adversarial),
+            "feature_matching": Term(self.losses.features(real, fake), weights.feature_matching),
         }
 
 

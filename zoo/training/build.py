@@ -12,7 +12,14 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRSchedul
 
 from zoo.checkpoints.files import read_checkpoint
 from zoo.checkpoints.weights import load_weights
-from zoo.config.losses import DiscriminatorConfig, EncodecDiscriminatorConfig, LossesConfig
+from zoo.config.discriminators import (
+    BigVGANDiscriminatorConfig,
+    DACDiscriminatorConfig,
+    DiscriminatorConfig,
+    EncodecDiscriminatorConfig,
+    OobleckDiscriminatorConfig,
+)
+from zoo.config.losses import LossesConfig
 from zoo.config.model import AutoencoderPretransformConfig
 from zoo.config.optimizers import (
     AdamConfig,
@@ -44,7 +51,10 @@ from zoo.models.diffusion.timesteps import (
     Uniform,
 )
 from zoo.nets.checkpointing import set_checkpointing
+from zoo.nets.discriminators.big_vgan import BigVGANDiscriminator
+from zoo.nets.discriminators.dac import DACDiscriminator
 from zoo.nets.discriminators.multi_scale_stft import EncodecDiscriminator
+from zoo.nets.discriminators.oobleck import OobleckDiscriminator
 from zoo.training.adversary import Adversary
 from zoo.training.autoencoder_module import AutoencoderModule
 from zoo.training.diffusion_autoencoder_module import DiffusionAutoencoderModule
@@ -75,7 +85,9 @@ def build_module(recipe: AnyRecipe, resumed: bool = False) -> ModelModule:
             )
             adversary = None
             if recipe.discriminator is not None:
-                discriminator = build_discriminator(recipe.discriminator, model.out_channels)
+                discriminator = build_discriminator(
+                    recipe.discriminator, model.out_channels, recipe.sample_rate
+                )
                 adversary = Adversary(discriminator, recipe.discriminator)
             return AutoencoderModule(model, build_objective(recipe), adversary, configure, recipe)
         case DiffusionRecipeConfig():
@@ -185,16 +197,42 @@ def build_timesteps(recipe: DiffusionRecipeConfig) -> Timesteps:
     return Shifted(timesteps, DistributionShift(**dict(config.shift)), length)
 
 
-def build_discriminator(config: DiscriminatorConfig, channels: int) -> nn.Module:
-    """A discriminator of audio with `channels` channels."""
+def build_discriminator(config: DiscriminatorConfig, channels: int, sample_rate: int) -> nn.Module:
+    """A discriminator of audio with `channels` channels at `sample_rate` Hz."""
     match config:
-        case EncodecDiscriminatorConfig(config=parameters):
+        case EncodecDiscriminatorConfig(config=given):
             return EncodecDiscriminator(
-                filters=parameters.filters,
+                filters=given.filters,
                 in_channels=channels,
-                n_ffts=parameters.n_ffts,
-                hop_lengths=parameters.hop_lengths,
-                win_lengths=parameters.win_lengths,
+                n_ffts=given.n_ffts,
+                hop_lengths=given.hop_lengths,
+                win_lengths=given.win_lengths,
+            )
+        case DACDiscriminatorConfig(config=given):
+            return DACDiscriminator(
+                channels,
+                rates=given.rates,
+                periods=given.periods,
+                fft_sizes=given.fft_sizes,
+                bands=given.bands,
+            )
+        case OobleckDiscriminatorConfig():
+            return OobleckDiscriminator(channels)
+        case BigVGANDiscriminatorConfig(config=given):
+            return BigVGANDiscriminator(
+                sample_rate,
+                channels,
+                periods=given.periods,
+                hop_lengths=given.cqtd_hop_lengths,
+                n_octaves=given.cqtd_n_octaves,
+                bins_per_octaves=given.cqtd_bins_per_octaves,
+                out_channels=given.cqtd_out_channels,
+                filters=given.cqtd_filters,
+                max_filters=given.cqtd_max_filters,
+                filters_scale=given.cqtd_filters_scale,
+                dilations=given.cqtd_dilations,
+                fmin=given.fmin,
+                normalize_volume=given.cqtd_normalize_volume,
             )
         case _:
             assert_never(config)

@@ -6,6 +6,10 @@ from zoo.training.losses.adversarial import (
     hinge_generator,
     least_squares_discriminator,
     least_squares_generator,
+    relativistic_discriminator,
+    relativistic_generator,
+    unit_hinge_discriminator,
+    unit_hinge_generator,
 )
 from zoo.training.losses.stft import MultiResolutionSTFTLoss, StereoSTFTLoss
 from zoo.training.losses.time import l1, l2, normalised_l2
@@ -21,4 +25,8 @@ __all__ = [
     "least_squares_discriminator",
     "least_squares_generator",
     "normalised_l2",
+    "relativistic_discriminator",
+    "relativistic_generator",
+    "unit_hinge_discriminator",
+    "unit_hinge_generator",
 ]

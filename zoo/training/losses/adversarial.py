@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.nets.discriminators.judgement import Judgement
@@ -31,7 +32,7 @@ def hinge_generator(fakes: Judgement) -> Tensor:
 def least_squares_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
     """Low where `reals` score 1 and `fakes` score 0. Judge detached fakes.
 
-    The average over sub-discriminators, where descript-audio-codec has the sum.
+    The average over sub-discriminators, as upstream has it, where descript-audio-codec has the sum.
 
     Source: Mao et al., arXiv 1611.04076.
     """
@@ -46,7 +47,40 @@ def least_squares_generator(fakes: Judgement) -> Tensor:
     return _average((1 - fake.float()).square().mean() for fake in fakes.logits)
 
 
-def feature_matching(reals: Judgement, fakes: Judgement, *, normalised: bool = False) -> Tensor:
+def unit_hinge_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
+    """Low where `reals` score above 1 and `fakes` below 0. Judge detached fakes.
+
+    Source: upstream `models/discriminators.py` `DACGANLoss` with `use_hinge`.
+    """
+    pairs = zip(reals.logits, fakes.logits, strict=True)
+    return _average(
+        torch.relu(1 - real.float()).mean() + torch.relu(fake.float()).mean()
+        for real, fake in pairs
+    )
+
+
+def unit_hinge_generator(fakes: Judgement) -> Tensor:
+    """Low where `fakes` score above 1."""
+    return _average(torch.relu(1 - fake.float()).mean() for fake in fakes.logits)
+
+
+def relativistic_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
+    """Low where `reals` score higher than `fakes` at the same place. Judge detached fakes.
+
+    Source: Jolicoeur-Martineau, arXiv 1807.00734; Huang et al., arXiv 2501.05441.
+    """
+    pairs = zip(reals.logits, fakes.logits, strict=True)
+    return _average(F.softplus(fake.float() - real.float()).mean() for real, fake in pairs)
+
+
+def relativistic_generator(reals: Judgement, fakes: Judgement) -> Tensor:
+    """Low where `fakes` score higher than `reals`, which may be judged under `no_grad`."""
+    return relativistic_discriminator(reals=fakes, fakes=reals)
+
+
+def feature_matching(
+    reals: Judgement, fakes: Judgement, *, normalised: bool = False, eps: float = 1e-3
+) -> Tensor:
     """Mean absolute difference of features, averaged over the layers of each sub-discriminator.
 
     The features of `reals` are targets: no gradient reaches them, so judge them under `no_grad`.
@@ -55,27 +89,28 @@ def feature_matching(reals: Judgement, fakes: Judgement, *, normalised: bool = F
         reals: Judgement of the target.
         fakes: Judgement of the prediction.
         normalised: Whether to divide each difference by the mean absolute feature of `reals` +
-            1e-3.
+            `eps`.
+        eps: Keeps a quiet layer from counting much.
 
     Source: Kumar et al., arXiv 1910.06711; upstream `EncodecDiscriminator.loss`.
     """
     scales = zip(reals.features, fakes.features, strict=True)
     return _average(
         _average(
-            _distance(real.detach(), fake, normalised)
+            _distance(real.detach(), fake, eps if normalised else None)
             for real, fake in zip(real_layers, fake_layers, strict=True)
         )
         for real_layers, fake_layers in scales
     )
 
 
-def _distance(real: Tensor, fake: Tensor, normalised: bool) -> Tensor:
+def _distance(real: Tensor, fake: Tensor, eps: float | None) -> Tensor:
     # The gradient of a mean is a full tensor in row order, which slows every channels-last layer
     # behind it by a third; that of a sum is one number.
     with without_autocast(fake):
         difference = (fake - real).abs().sum(dtype=torch.float32) / real.numel()
-        if normalised:
-            difference = difference / (real.abs().mean(dtype=torch.float32) + 1e-3)
+        if eps is not None:
+            difference = difference / (real.abs().mean(dtype=torch.float32) + eps)
     return difference
 
 
