@@ -7,11 +7,16 @@ from zoo.training.losses.adversarial import (
     least_squares_discriminator,
     least_squares_generator,
 )
-from zoo.training.losses.stft import MultiResolutionSTFTLoss, StereoSTFTLoss
-from zoo.training.losses.time import l1, l2, normalised_l2
+from zoo.training.losses.mel import MultiResolutionMelLoss
+from zoo.training.losses.semantic import SemanticLoss
+from zoo.training.losses.stft import MidSideSTFTLoss, MultiResolutionSTFTLoss, StereoSTFTLoss
+from zoo.training.losses.time import l1, l2, normalised_l2, si_sdr
 
 __all__ = [
+    "MidSideSTFTLoss",
+    "MultiResolutionMelLoss",
     "MultiResolutionSTFTLoss",
+    "SemanticLoss",
     "StereoSTFTLoss",
     "feature_matching",
     "hinge_discriminator",
@@ -21,4 +26,5 @@ __all__ = [
     "least_squares_discriminator",
     "least_squares_generator",
     "normalised_l2",
+    "si_sdr",
 ]
