@@ -14,7 +14,7 @@ from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 from zoo.models.diffusion.process import Process
 from zoo.models.diffusion.timesteps import Timesteps
 from zoo.training.module import Configure, ModelModule, Reconstruction
-from zoo.training.objective import Objective, Term
+from zoo.training.objective import Objective, term
 
 
 class DiffusionAutoencoderModule(ModelModule):
@@ -63,8 +63,9 @@ class DiffusionAutoencoderModule(ModelModule):
             if model.pretransform is not None:
                 decoded = model.pretransform.decode(decoded)
         error = F.mse_loss(prediction, self.process.target(clean, noise, t))
-        losses = {"mse": Term(error, self.recipe.losses.mse)}
-        self.update_model(losses | self.objective(decoded, reals, info), latents)
+        losses = {"mse": term(error, self.recipe.losses.mse, self.updates)}
+        losses |= self.objective(decoded, reals, info, self.updates)
+        self.update_model(losses, latents)
 
     def reconstruct(self, audio: Tensor, batch_index: int) -> Reconstruction:
         model: Any = self.model

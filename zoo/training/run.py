@@ -204,13 +204,15 @@ def _callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
 
 
 def _strategy(recipe: AnyRecipe) -> str:
-    """Under DDP, each of the two backward passes leaves the other network's weights unused."""
+    """Under DDP, a backward pass may leave the discriminator's or the encoder's weights unused."""
     config = recipe.trainer
     single = config.devices in (1, "1") and config.num_nodes == 1
     if config.devices == "auto":
         single = torch.cuda.device_count() <= 1 and config.num_nodes == 1
-    adversarial = isinstance(recipe, RecipeConfig) and recipe.discriminator is not None
-    if not adversarial or single or config.strategy not in ("auto", "ddp"):
+    unused = isinstance(recipe, RecipeConfig) and (
+        recipe.discriminator is not None or recipe.schedule.freeze_encoder_at is not None
+    )
+    if not unused or single or config.strategy not in ("auto", "ddp"):
         return config.strategy
     return "ddp_find_unused_parameters_true"
 
