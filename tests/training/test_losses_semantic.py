@@ -96,7 +96,7 @@ def test_other_rates_are_resampled_first(network):
 
 
 def test_the_network_is_frozen_moves_and_is_not_saved(network):
-    loss = SemanticLoss(network, 16000).train()
+    loss = SemanticLoss(network.train(), 16000).train()
     assert not loss.state_dict()
     assert not list(loss.parameters())
     assert not any(module.training for module in loss.frozen.network.modules())

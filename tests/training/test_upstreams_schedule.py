@@ -192,7 +192,7 @@ def test_training_equals_upstreams(case):
     overrides, options = CASES[case]
     recipe, module = made(overrides)
     theirs = upstreams(recipe, module, **options)
-    compare(module, theirs, batches(7 if "alternate" in case else 4))
+    compare(module, theirs, batches(6 if "alternate" in case else 3))
 
 
 @pytest.mark.filterwarnings("ignore")
