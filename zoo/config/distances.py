@@ -29,7 +29,6 @@ SemanticModel = Literal[
     "wavlm_base_plus",
     "wavlm_large",
 ]
-_SOURCE = "https://download.pytorch.org/torchaudio/models"
 _FILES: dict[SemanticModel, str] = {
     "hubert_base": "hubert_fairseq_base_ls960.pth",
     "hubert_large": "hubert_fairseq_large_ll60k.pth",
@@ -82,13 +81,19 @@ class SemanticLossConfig(Config):
     weight: Weight = Field(default=1.0, description="Weight; 0 leaves it out")
 
     @property
-    def url(self) -> str:
-        """Where the weights can be had."""
-        return f"{_SOURCE}/{_FILES[self.model]}"
+    def file(self) -> str:
+        """The name that torchaudio gives the weights."""
+        return _FILES[self.model]
+
+    @property
+    def source(self) -> str:
+        """How the weights can be had."""
+        pipeline = f"torchaudio.pipelines.{self.model.upper()}.get_model()"
+        return f"{pipeline} downloads {self.file} into ~/.cache/torch/hub/checkpoints"
 
     def contradictions(self) -> Iterator[Problem]:
         if self.weights is None and is_on(self.weight):
-            yield Problem("weights", f"needs the path of a file: download {self.url}")
+            yield Problem("weights", f"needs the path of {self.file}: {self.source}")
 
 
 class BalancerConfig(Config):

@@ -97,8 +97,8 @@ def load_semantic_loss(config: SemanticLossConfig, sample_rate: int) -> Semantic
     path = Path(config.weights).expanduser()
     if not path.is_file():
         raise CheckpointError(
-            f"{path}: no such file; losses.semantic needs the weights of {config.model}: "
-            f"download {config.url} and give its path as losses.semantic.weights"
+            f"{path}: no such file; losses.semantic.weights has to be the path of {config.file}, "
+            f"the weights of {config.model}: {config.source}"
         )
     network = NETWORKS[config.model]()
     try:
@@ -107,7 +107,7 @@ def load_semantic_loss(config: SemanticLossConfig, sample_rate: int) -> Semantic
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, TypeError) as error:
         reason = (str(error).splitlines() or ["it is empty"])[0]
         raise CheckpointError(
-            f"{path}: not the weights of {config.model}, which are at {config.url} ({reason})"
+            f"{path}: not the weights of {config.model} ({reason}); to get them: {config.source}"
         ) from None
     count = len(network.encoder.transformer.layers)  # type: ignore[arg-type]
     if config.layers and max(config.layers) >= count:
