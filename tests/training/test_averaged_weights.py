@@ -24,10 +24,10 @@ def run(callback: AveragedWeights, module, values, start: int = 0) -> None:
         with torch.no_grad():
             module.model.weight.copy_(value)
             module.model.count.fill_(step)
-        trainer = SimpleNamespace(global_step=step)
-        callback.on_train_batch_end(trainer, module)
+        module.updates = step
+        callback.on_train_batch_end(None, module)
         # A batch that made no update changes nothing.
-        callback.on_train_batch_end(trainer, module)
+        callback.on_train_batch_end(None, module)
 
 
 def expected(values, beta: float, power: float) -> torch.Tensor:

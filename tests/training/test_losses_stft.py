@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.oracle import import_upstream
-from zoo.training.losses import MultiResolutionSTFTLoss, StereoSTFTLoss
+from zoo.training.losses import MidSideSTFTLoss, MultiResolutionSTFTLoss, StereoSTFTLoss
 
 vendored = import_upstream("stable_audio_tools.training.losses.auraloss")
 CASES = 60
@@ -100,6 +100,17 @@ def test_equals_auraloss_for_one_signal(perceptual, mel):
         mel = {**mel, "n_bins": (8, 8)}
     ours = MultiResolutionSTFTLoss(**settings, **mel, convergence_by="reals")
     torch.testing.assert_close(ours(decoded, reals), theirs(decoded, reals), rtol=1e-5, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_mid_and_side_are_upstreams(channels):
+    decoded, reals = torch.randn(2, 3, channels, 400)
+    kind = "SumAndDifferenceSTFTLoss" if channels == 2 else "MultiResolutionSTFTLoss"
+    settings = {**SIZES, "perceptual_weighting": True, "sample_rate": 44100}
+    theirs = getattr(vendored, kind)(**settings)(reals, decoded)
+    ours = MidSideSTFTLoss(**settings)(decoded, reals)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
 
 
 def test_finite_for_any_signal_and_zero_only_for_equals():

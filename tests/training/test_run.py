@@ -357,3 +357,36 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert read_ckpt(target)["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_resumed_run_in_turns_with_teacher_and_balancer_is_the_straight_run(tmp_path):
+    teacher = train(shrunk("oobleck_vae", tmp_path, "name=teacher"))
+    more = [
+        "schedule={alternate: true, latent_mask: 0.1, freeze_encoder_at: 4}",
+        "losses.balancer={decay: 0.9}",
+        "losses.l1={weight: 1, decay: 0.5}",
+        "losses.mel={weight: 1, n_mels: [5], window_lengths: [64]}",
+        f"teacher={{checkpoint: {teacher.folder}, weights: {{reconstruction: 0}}}}",
+    ]
+    straight = train(shrunk("oobleck_vae", tmp_path, *more, "trainer.max_steps=5"))
+    half = train(shrunk("oobleck_vae", tmp_path, *more, "trainer.max_steps=3", "name=other"))
+    resumed = train(resume_recipe(half.folder, ["trainer.max_steps=5"]), resume=half.folder)
+    assert resumed.steps == straight.steps == 5
+    one, other = state(straight)["state_dict"], state(resumed)["state_dict"]
+    assert one.keys() == other.keys()
+    assert not any("teacher" in key for key in one)
+    average, again = state(straight)[EMA_KEY], state(resumed)[EMA_KEY]
+    for key in average:
+        assert torch.equal(average[key], again[key]), key
+    norms, again = one.pop("balancer._extra_state"), other.pop("balancer._extra_state")
+    assert set(norms) == {"stft", "l1", "mel", "adversarial", "feature_matching", "teacher_output"}
+    for key in norms:
+        assert torch.equal(norms[key], again[key]), key
+    for key in one:
+        assert torch.equal(one[key], other[key]), key
+    assert zoo.from_checkpoint(resumed.folder).latent_dim == 64
+    metrics = next(resumed.folder.glob("logs/*/metrics.csv")).read_text()
+    assert "weight/l1" in metrics
+    wrong = f"teacher.checkpoint={teacher.folder}"
+    with pytest.raises(CheckpointError, match="the teacher's sample_rate is 44100, not"):
+        train(shrunk("starter", tmp_path, wrong))

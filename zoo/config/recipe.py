@@ -30,6 +30,8 @@ from zoo.config.optimizers import (
     OptimizersConfig,
 )
 from zoo.config.sampling import DecodingConfig
+from zoo.config.schedule import ScheduleConfig
+from zoo.config.teacher import TeacherConfig
 from zoo.config.timesteps import TimestepsConfig, UniformTimestepsConfig
 from zoo.config.trainer import CheckpointsConfig, ExamplesConfig, LoggerConfig, TrainerConfig
 from zoo.errors import Problem
@@ -94,9 +96,19 @@ class RecipeConfig(BaseRecipeConfig):
     discriminator: DiscriminatorConfig | None = Field(
         default=None, description="Adversarial training; null: none"
     )
+    teacher: TeacherConfig | None = Field(default=None, description="Distillation; null: none")
+    schedule: ScheduleConfig = Field(
+        default_factory=lambda: ScheduleConfig(), description="What happens when"
+    )
     optimizers: OptimizersConfig = Field(
         default_factory=lambda: OptimizersConfig(), description="Optimisers"
     )
+
+    @property
+    def learns_from_others(self) -> bool:
+        """Whether a discriminator or a teacher gives losses."""
+        taught = self.teacher is not None and self.teacher.weights.any()
+        return self.discriminator is not None or taught
 
     def container(self) -> AutoencoderContainer:
         """The model's file alone."""
@@ -157,11 +169,13 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
     if recipe.init_parts and not recipe.init_from:
         yield Problem("init_parts", "of which weights? init_from names none")
     yield from _within("losses.stft", recipe.losses.stft.contradictions())
-    if recipe.losses.nothing_to_learn and getattr(recipe, "discriminator", None) is None:
+    others = isinstance(recipe, RecipeConfig) and recipe.learns_from_others
+    if recipe.losses.nothing_to_learn and not others:
         yield Problem("losses", "every reconstruction loss has the weight 0: nothing to learn")
     match recipe:
         case RecipeConfig():
             yield from _discriminator(recipe)
+            yield from _of_training(recipe)
             networks: tuple[str, ...] = ("autoencoder", "discriminator")
         case DiffusionRecipeConfig():
             yield from _within("timesteps", recipe.timesteps.contradictions())
@@ -194,6 +208,18 @@ def _discriminator(recipe: RecipeConfig) -> Iterator[Problem]:
             f"{recipe.data.segment_samples} are too few for the discriminator, "
             f"which needs {judge.min_samples}",
         )
+
+
+def _of_training(recipe: RecipeConfig) -> Iterator[Problem]:
+    losses, schedule = recipe.losses, recipe.schedule
+    yield from _within("losses.mel", losses.mel.contradictions())
+    if losses.semantic is not None:
+        yield from _within("losses.semantic", losses.semantic.contradictions())
+    if schedule.alternate and recipe.discriminator is None:
+        yield Problem("schedule.alternate", "there is no discriminator to alternate with")
+    decoder_learns = "decoder" not in recipe.freeze and recipe.model.decoder.requires_grad
+    if schedule.freeze_encoder_at is not None and not decoder_learns:
+        yield Problem("schedule.freeze_encoder_at", "leaves nothing to train: no decoder learns")
 
 
 def _within(path: str, problems: Iterator[Problem]) -> Iterator[Problem]:

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor, nn
 
 from zoo.config.recipe import RecipeConfig
 from zoo.data.resample import fit_channels
 from zoo.training.adversary import Adversary
+from zoo.training.balancer import Balancer
 from zoo.training.module import Configure, ModelModule, Reconstruction
 from zoo.training.objective import Objective
+from zoo.training.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class _Pass(Reconstruction):
+    """Also what was encoded (batch, channels, samples) and decoded (batch, latent, frames)."""
+
+    heard: Tensor
+    sent: Tensor
 
 
 class AutoencoderModule(ModelModule):
     """Trains an `AudioAutoencoder`, ours or upstream's, with or without an adversary.
 
     Each batch updates the discriminator, then the autoencoder, from one forward pass.
-    `trainer.global_step` counts updates of the autoencoder.
+    `trainer.global_step` counts updates of the autoencoder. With `schedule.alternate` each batch
+    updates one of the two, and `global_step` counts both.
 
     Args:
         adversary: discriminator and its losses, or None.
+        teacher: gives losses of its own, or None.
+        balancer: shares out the gradient at the output, or None.
         model, objective, configure, recipe: as of `ModelModule`.
     """
+
+    recipe: RecipeConfig
 
     def __init__(
         self,
@@ -29,9 +47,21 @@ class AutoencoderModule(ModelModule):
         adversary: Adversary | None,
         configure: dict[str, Configure],
         recipe: RecipeConfig,
+        teacher: Teacher | None = None,
+        balancer: Balancer | None = None,
     ) -> None:
         super().__init__(model, objective, configure, recipe)
         self.adversary = adversary
+        self.teacher = teacher
+        self.balancer = balancer
+
+    @property
+    def updates(self) -> int:
+        step = self.global_step
+        if self.adversary is None or not self.recipe.schedule.alternate:
+            return step
+        first = 0 if self.adversary.learns(0) else self.adversary.config.warmup_steps
+        return step - max(0, step // 2 - first // 2)
 
     def networks(self) -> list[tuple[str, nn.Module]]:
         if self.adversary is None:
@@ -39,34 +69,62 @@ class AutoencoderModule(ModelModule):
         return [*super().networks(), ("discriminator", self.adversary.discriminator)]
 
     def training_step(self, audio: Tensor, batch_index: int) -> None:
-        reconstruction = self.reconstruct(audio, batch_index)
-        if self.adversary is not None and self.adversary.learns(self.global_step):
-            self._update_discriminator(self.adversary, reconstruction)
-        losses = self.objective(reconstruction.decoded, reconstruction.reals, reconstruction.info)
-        if self.adversary is not None and self.adversary.judges(self.global_step):
-            losses |= self.adversary.generator_losses(reconstruction.reals, reconstruction.decoded)
-        self.update_model(losses, reconstruction.latents)
+        step, schedule = self.global_step, self.recipe.schedule
+        judge_learns = self.adversary is not None and self.adversary.learns(step)
+        if schedule.alternate:
+            judge_learns = judge_learns and step % 2 == 1
+        model_learns = not (schedule.alternate and judge_learns)
+
+        with torch.set_grad_enabled(model_learns):
+            batch = self._through(audio, self._is_encoder_frozen(), schedule.latent_mask)
+        if self.adversary is not None and judge_learns:
+            self._update_discriminator(self.adversary, batch)
+        if not model_learns:
+            return
+        update = self.updates
+        losses = self.objective(batch.decoded, batch.reals, batch.info, update)
+        if self.teacher is not None:
+            losses |= self.teacher(self.model, batch, batch.heard, batch.sent, update)
+        if self.adversary is not None and self.adversary.judges(step):
+            losses |= self.adversary.generator_losses(batch.reals, batch.decoded)
+        descent = self.balancer and self.balancer(losses, batch.decoded)
+        self.update_model(losses, batch.latents, descent)
 
     def reconstruct(self, audio: Tensor, batch_index: int) -> Reconstruction:
-        latents, info = self.model.encode(  # type: ignore[operator]
-            fit_channels(audio, self.model.in_channels),  # type: ignore[arg-type]
-            return_info=True,
-        )
-        decoded = self.model.decode(latents)  # type: ignore[operator]
+        return self._through(audio)
+
+    def _through(self, audio: Tensor, frozen: bool = False, masked: float = 0.0) -> _Pass:
+        """A batch encoded and decoded; the encoder learns nothing where it is `frozen`."""
+        heard = audio.mean(1, keepdim=True) if self.recipe.schedule.force_mono else audio
+        heard = fit_channels(heard, self.model.in_channels)  # type: ignore[arg-type]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            latents, info = self.model.encode(heard, return_info=True)  # type: ignore[operator]
+        sent = latents
+        if masked > 0:
+            sent = latents.masked_fill(torch.rand_like(latents) < masked, 0)
+        decoded = self.model.decode(sent)  # type: ignore[operator]
         reals = fit_channels(audio, decoded.shape[1])
         # upstream's odd strides give fewer samples than they were given.
         samples = min(decoded.shape[-1], reals.shape[-1])
-        return Reconstruction(reals[..., :samples], decoded[..., :samples], latents, info)
+        return _Pass(reals[..., :samples], decoded[..., :samples], latents, info, heard, sent)
+
+    def _is_encoder_frozen(self) -> bool:
+        first = self.recipe.schedule.freeze_encoder_at
+        return first is not None and self.global_step >= first
 
     def _update_discriminator(self, adversary: Adversary, batch: Reconstruction) -> None:
         loss = adversary.discriminator_loss(batch.reals, batch.decoded.detach())
-        optimizer = self.all_optimizers()[1].optimizer
+        optimizer = self.all_optimizers()[1]
         optimizer.zero_grad()
         self.manual_backward(loss)
-        self.clip(adversary.discriminator, optimizer)
-        # The strategy's own call: a LightningOptimizer would advance `global_step` twice a batch.
-        self.trainer.strategy.optimizer_step(optimizer, closure=_nothing)
-        self.advance(optimizer)
+        self.clip(adversary.discriminator, optimizer.optimizer)
+        if self.recipe.schedule.alternate:
+            optimizer.step()
+        else:
+            # The strategy's own call: a LightningOptimizer would advance `global_step` twice a
+            # batch.
+            self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=_nothing)
+        self.advance(optimizer.optimizer)
         self.log("train/discriminator", loss.detach(), prog_bar=True)
 
 

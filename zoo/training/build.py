@@ -19,7 +19,6 @@ from zoo.config.discriminators import (
     EncodecDiscriminatorConfig,
     OobleckDiscriminatorConfig,
 )
-from zoo.config.losses import LossesConfig
 from zoo.config.model import AutoencoderPretransformConfig
 from zoo.config.optimizers import (
     AdamConfig,
@@ -57,11 +56,11 @@ from zoo.nets.discriminators.multi_scale_stft import EncodecDiscriminator
 from zoo.nets.discriminators.oobleck import OobleckDiscriminator
 from zoo.training.adversary import Adversary
 from zoo.training.autoencoder_module import AutoencoderModule
+from zoo.training.balancer import Balancer
+from zoo.training.build_losses import build_objective, build_teacher
 from zoo.training.diffusion_autoencoder_module import DiffusionAutoencoderModule
 from zoo.training.inverse_lr import InverseLR
-from zoo.training.losses import StereoSTFTLoss, l1, l2, normalised_l2
 from zoo.training.module import Configure, ModelModule
-from zoo.training.objective import Loss, Objective
 
 
 def build_module(recipe: AnyRecipe, resumed: bool = False) -> ModelModule:
@@ -89,7 +88,16 @@ def build_module(recipe: AnyRecipe, resumed: bool = False) -> ModelModule:
                     recipe.discriminator, model.out_channels, recipe.sample_rate
                 )
                 adversary = Adversary(discriminator, recipe.discriminator)
-            return AutoencoderModule(model, build_objective(recipe), adversary, configure, recipe)
+            balancer = recipe.losses.balancer
+            return AutoencoderModule(
+                model,
+                build_objective(recipe),
+                adversary,
+                configure,
+                recipe,
+                teacher=build_teacher(recipe, model),
+                balancer=balancer and Balancer(**dict(balancer)),
+            )
         case DiffusionRecipeConfig():
             return DiffusionAutoencoderModule(
                 model,
@@ -147,35 +155,6 @@ def _begin(model: Any, recipe: AnyRecipe) -> None:
             if key.startswith(prefix)
         }
         load_weights(getattr(model, part), weights, f"{source}: {part}")
-
-
-def build_objective(recipe: AnyRecipe) -> Objective:
-    """The losses of decoded audio and of the bottleneck whose weight is not 0."""
-    losses = recipe.losses
-    distances: dict[str, tuple[float, Loss]] = {}
-    if losses.stft.weight > 0:
-        stft = StereoSTFTLoss(
-            losses.stft.fft_sizes,
-            losses.stft.hop_sizes,
-            losses.stft.win_lengths,
-            sample_rate=recipe.sample_rate,
-            perceptual_weighting=losses.stft.perceptual_weighting,
-        )
-        distances["stft"] = (losses.stft.weight, stft)
-    if isinstance(losses, LossesConfig):
-        for name, function in (("l1", l1), ("l2", l2), ("normalised_l2", normalised_l2)):
-            weight: float = getattr(losses, name)
-            if weight > 0:
-                distances[name] = (weight, function)
-    bottleneck = {
-        "kl": losses.kl,
-        "mmd": losses.mmd,
-        "quantizer_loss": losses.quantizer,
-        "vq/commitment_loss": losses.commitment,
-        "vq/codebook_loss": losses.codebook,
-        "softnorm_loss": losses.softnorm,
-    }
-    return Objective(distances, bottleneck)
 
 
 def build_timesteps(recipe: DiffusionRecipeConfig) -> Timesteps:

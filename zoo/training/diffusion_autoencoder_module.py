@@ -15,7 +15,7 @@ from zoo.models.diffusion.timesteps import Timesteps
 from zoo.nets.spectrogram import without_autocast
 from zoo.training.losses.time import l2
 from zoo.training.module import Configure, ModelModule, Reconstruction
-from zoo.training.objective import Objective, Term
+from zoo.training.objective import Objective, term
 
 
 class DiffusionAutoencoderModule(ModelModule):
@@ -66,8 +66,9 @@ class DiffusionAutoencoderModule(ModelModule):
             decoded = self.process.clean(noisy, prediction, t)
             if model.pretransform is not None:
                 decoded = model.pretransform.decode(decoded)
-        losses = {"mse": Term(l2(prediction, target), self.recipe.losses.mse)}
-        self.update_model(losses | self.objective(decoded, reals, info), latents)
+        losses = {"mse": term(l2(prediction, target), self.recipe.losses.mse, self.updates)}
+        losses |= self.objective(decoded, reals, info, self.updates)
+        self.update_model(losses, latents)
 
     def reconstruct(self, audio: Tensor, batch_index: int) -> Reconstruction:
         model: Any = self.model

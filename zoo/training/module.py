@@ -55,6 +55,11 @@ class ModelModule(LightningModule):
         self.configure = configure
         self.recipe = recipe
 
+    @property
+    def updates(self) -> int:
+        """How often the model has been updated."""
+        return self.global_step
+
     def networks(self) -> list[tuple[str, nn.Module]]:
         """What is trained, each with its name in the recipe's `optimizers`."""
         return [("autoencoder", self.model)]
@@ -87,17 +92,22 @@ class ModelModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[CONFIG_KEY] = self.recipe.container().to_dict()
 
-    def update_model(self, losses: dict[str, Term], latents: Tensor) -> None:
-        """One step of the model's weights down the weighted sum of `losses`."""
+    def update_model(
+        self, losses: dict[str, Term], latents: Tensor, descent: Tensor | None = None
+    ) -> None:
+        """One step of the model's weights down `descent`, or the weighted sum of `losses`."""
         loss = torch.stack([term.weighted for term in losses.values()]).sum()
         optimizer = self.all_optimizers()[0]
         rate = optimizer.param_groups[0]["lr"]
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        self.manual_backward(loss if descent is None else descent)
         self.clip(self.model, optimizer.optimizer)
         optimizer.step()
         self.advance(optimizer.optimizer)
-        values = {f"train/{name}": term.value.detach() for name, term in losses.items()}
+        values: dict[str, Any] = {
+            f"train/{name}": term.value.detach() for name, term in losses.items()
+        }
+        values |= {f"weight/{name}": term.weight for name, term in losses.items() if term.decays}
         self.log("train/loss", loss.detach(), prog_bar=True)
         self.log_dict({**values, "train/latent_std": latents.detach().std(), "lr": rate})
 

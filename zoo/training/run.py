@@ -206,14 +206,18 @@ def _callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
 def _strategy(recipe: AnyRecipe) -> str:
     """Under DDP, weights that a backward pass does not reach have to be looked for.
 
-    Each of an adversary's two passes leaves the other network out; a diffusion network may have
-    weights for conditions that no autoencoder has.
+    Each of an adversary's two passes leaves the other network out, a frozen encoder is left out,
+    and a diffusion network may have weights for conditions that no autoencoder has.
     """
     config = recipe.trainer
     single = config.devices in (1, "1") and config.num_nodes == 1
     if config.devices == "auto":
         single = torch.cuda.device_count() <= 1 and config.num_nodes == 1
-    whole = isinstance(recipe, RecipeConfig) and recipe.discriminator is None
+    whole = (
+        isinstance(recipe, RecipeConfig)
+        and recipe.discriminator is None
+        and recipe.schedule.freeze_encoder_at is None
+    )
     if whole or single or config.strategy not in ("auto", "ddp"):
         return config.strategy
     return "ddp_find_unused_parameters_true"

@@ -37,9 +37,10 @@ class AveragedWeights(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any
     ) -> None:
-        if trainer.global_step == self._updates:
+        updates: int = pl_module.updates  # type: ignore[assignment]
+        if updates == self._updates:
             return
-        self._updates = trainer.global_step
+        self._updates = updates
         decay = min(self.beta, 1 - max(1, self._updates - 1) ** -self.power)
         self._update(pl_module.model.state_dict(), decay)  # type: ignore[operator]
 

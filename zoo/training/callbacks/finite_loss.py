@@ -21,7 +21,8 @@ class FiniteLoss(Callback):
     ) -> None:
         if trainer.global_step % self.every_n_steps:
             return
-        loss = float(trainer.callback_metrics["train/loss"])
+        # A resumed run may begin with the discriminator's turn, without that loss.
+        loss = float(trainer.callback_metrics.get("train/loss", 0.0))
         if not math.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss} at step {trainer.global_step}; the checkpoints of this run "

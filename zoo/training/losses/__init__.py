@@ -11,11 +11,16 @@ from zoo.training.losses.adversarial import (
     unit_hinge_discriminator,
     unit_hinge_generator,
 )
-from zoo.training.losses.stft import MultiResolutionSTFTLoss, StereoSTFTLoss
-from zoo.training.losses.time import l1, l2, normalised_l2
+from zoo.training.losses.mel import MultiResolutionMelLoss
+from zoo.training.losses.semantic import SemanticLoss
+from zoo.training.losses.stft import MidSideSTFTLoss, MultiResolutionSTFTLoss, StereoSTFTLoss
+from zoo.training.losses.time import l1, l2, normalised_l2, si_sdr
 
 __all__ = [
+    "MidSideSTFTLoss",
+    "MultiResolutionMelLoss",
     "MultiResolutionSTFTLoss",
+    "SemanticLoss",
     "StereoSTFTLoss",
     "feature_matching",
     "hinge_discriminator",
@@ -27,6 +32,7 @@ __all__ = [
     "normalised_l2",
     "relativistic_discriminator",
     "relativistic_generator",
+    "si_sdr",
     "unit_hinge_discriminator",
     "unit_hinge_generator",
 ]

@@ -20,7 +20,7 @@ from zoo.nets.spectrogram import (
 from zoo.nets.weighting import AWeighting
 
 
-class _MelScale(Float32Buffers):
+class MelScale(Float32Buffers):
     """Magnitudes (…, bins, frames) → (…, n_mels, frames)."""
 
     filters: Tensor
@@ -114,7 +114,7 @@ class MultiResolutionSTFTLoss(nn.Module):
             assert sample_rate is not None, "the mel scale needs a sample rate"
             assert n_bins is not None, "the mel scale needs numbers of bands"
             self.scales = nn.ModuleList(
-                _MelScale(sample_rate, fft, bands)
+                MelScale(sample_rate, fft, bands)
                 for fft, bands in zip(fft_sizes, n_bins, strict=True)
             )
 
@@ -178,3 +178,15 @@ class StereoSTFTLoss(MultiResolutionSTFTLoss):
         if spectrum.shape[1] != 2:
             return spectrum
         return torch.cat([spectrum, mid_and_side(spectrum)], dim=1)
+
+
+class MidSideSTFTLoss(MultiResolutionSTFTLoss):
+    """Mean distance of sum and difference of two channels; other numbers are compared as they are.
+
+    Arguments as the base class.
+
+    Source: upstream `SumAndDifferenceSTFTLoss`.
+    """
+
+    def _signals(self, spectrum: Tensor) -> Tensor:
+        return mid_and_side(spectrum) if spectrum.shape[1] == 2 else spectrum

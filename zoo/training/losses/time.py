@@ -39,3 +39,27 @@ def normalised_l2(decoded: Tensor, reals: Tensor, eps: float = 1e-4) -> Tensor:
         decoded, reals = decoded.float(), reals.float()
         error = (decoded - reals).square().mean(dim=(1, 2))
         return (error / (reals.square().mean(dim=(1, 2)) + eps)).mean()
+
+
+def si_sdr(decoded: Tensor, reals: Tensor, eps: float = 1e-8) -> Tensor:
+    """Negative scale-invariant signal-to-distortion ratio in dB, averaged over all channels.
+
+    At most 80 for the default `eps`, which a silent channel costs.
+
+    Args:
+        decoded: Prediction.
+        reals: Target.
+        eps: Added to powers (sums of squares) and to their ratio.
+
+    Source: Le Roux et al., arXiv 1811.02508; auraloss `SISDRLoss`.
+    """
+    assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
+    with without_autocast(decoded):
+        decoded, reals = decoded.float(), reals.float()
+        decoded = decoded - decoded.mean(-1, keepdim=True)
+        reals = reals - reals.mean(-1, keepdim=True)
+        power = reals.square().sum(-1, keepdim=True)
+        target = (decoded * reals).sum(-1, keepdim=True) / (power + eps) * reals
+        noise = (decoded - target).square().sum(-1)
+        ratio = target.square().sum(-1) / (noise + eps)
+        return -10 * (ratio + eps).log10().mean()
