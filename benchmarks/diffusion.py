@@ -3,8 +3,9 @@
 Run:     python benchmarks/diffusion.py [--record] [--recipes NAME …] [--seeds 0 1 2] [--jobs 2]
 Prints:  for 100, 20 and 8 steps the mel distance of decoded audio from the clips, as a share of the
          untrained model's, and with the latents of other clips instead of the right ones.
-Record:  --record writes benchmarks/results/diffusion.json. The exit code is 1 unless every share is
-         at most 0.6 and the right latents are clearly better than others.
+Record:  --record writes benchmarks/results/diffusion.json, beside the figures of other recipes. The
+         exit code is 1 unless every share is at most 0.6 and the right latents are clearly better
+         than others.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,8 +25,10 @@ import torch
 from torch import Tensor
 
 import zoo
+from zoo.config.resolve import RECIPE_FILE
 from zoo.data.synthesis import synthesise_clip
 from zoo.evaluation.metrics import measure
+from zoo.training.run import LAST
 
 RECIPES = ("starter_dit", "starter_adp", "starter_dau")
 RATE, SAMPLES, CLIPS = 22050, 8192, 24
@@ -90,9 +92,8 @@ def main() -> int:
 
 def one_run(recipe: str, seed: int) -> Run:
     """Trains one model and measures it."""
-    start = time.perf_counter()
     folder = train(recipe, seed)
-    seconds = round(time.perf_counter() - start)
+    seconds = round((folder / LAST).stat().st_mtime - (folder / RECIPE_FILE).stat().st_mtime)
     clips = unseen_clips()
     rows = [figures(recipe, seed, steps, folder, clips) for steps in STEPS]
     for row in rows:
@@ -108,8 +109,11 @@ def unseen_clips() -> Tensor:
 
 
 def train(recipe: str, seed: int) -> Path:
-    """The folder of a run."""
+    """The folder of a run; one that is there already is not trained again."""
     runs = FOLDER / f"{recipe}_{seed}"
+    done = [path.parents[1] for path in runs.glob(f"*/*/{LAST}")]
+    if done:
+        return max(done)
     command = ["train", f"recipe={recipe}", f"seed={seed}", f"runs={runs}"]
     subprocess.run(
         [sys.executable, "-m", "zoo", *command, "trainer.enable_progress_bar=false"],
@@ -144,14 +148,17 @@ def record(runs: list[Run]) -> None:
     def rounded(row: Figures) -> dict[str, float | int | str]:
         return {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(row).items()}
 
+    known = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+    made = {(run.recipe, run.seed) for run in runs}
+    rows = [row for row in known.get("rows", []) if (row["recipe"], row["seed"]) not in made]
+    rows += [rounded(row) for run in runs for row in run.rows]
+    seconds = {f"{run.recipe}, seed {run.seed}": run.training_seconds for run in runs}
     content = {
         "machine": f"{platform.machine()}, one thread for each of the models at a time",
         "torch": torch.__version__,
         "clips": CLIPS,
-        "training_seconds": {
-            f"{run.recipe}, seed {run.seed}": run.training_seconds for run in runs
-        },
-        "rows": [rounded(row) for run in runs for row in run.rows],
+        "training_seconds": dict(sorted((known.get("training_seconds", {}) | seconds).items())),
+        "rows": sorted(rows, key=lambda row: (row["recipe"], row["seed"], -row["steps"])),
     }
     RESULT.write_text(json.dumps(content, indent=2) + "\n")
 

@@ -17,6 +17,7 @@ from zoo.checkpoints.files import EMA_KEY, read_ckpt
 from zoo.config.resolve import parse_recipe
 from zoo.errors import CheckpointError, ConfigError, TrainingError
 from zoo.training.build import build_module
+from zoo.training.losses import StereoSTFTLoss
 from zoo.training.run import train
 
 PLAIN = [
@@ -121,6 +122,87 @@ def test_spectra_of_the_predicted_audio_teach_the_encoder(name, tmp_path):
         changed = [key for key in before if not torch.equal(before[key], after[key])]
         assert any(key.startswith(part) for key in changed)
     assert all(value.isfinite().all() for value in after.values())
+
+
+@pytest.mark.parametrize("name", ["dit_diffae", "adp_diffae"])
+def test_the_spectral_loss_is_of_the_audio_that_the_prediction_stands_for(name, tmp_path):
+    module = build_module(shrunk(name, tmp_path, *PLAIN, SPECTRA, "losses.kl=0"))
+    model, audio = module.model, 0.3 * torch.randn(2, 2, 8192)
+    for weight in model.parameters():
+        weight.data += 0.05 * torch.randn_like(weight)
+    times = torch.tensor([0.3, 0.8])
+    module.timesteps = lambda count, generator: times
+    found = {}
+    module.update_model = lambda losses, latents: found.update(losses)
+    torch.manual_seed(5)
+    module.training_step(audio, 0)
+
+    torch.manual_seed(5)
+    latents = model.encode(audio)
+    clean = audio if model.pretransform is None else model.pretransform.encode(audio)
+    noise, t = torch.randn_like(clean), times[:, None, None]
+    if "dit" in name:
+        noisy, back = (1 - t) * clean + t * noise, lambda x, v: x - t * v
+    else:
+        alpha, sigma = (t * torch.pi / 2).cos(), (t * torch.pi / 2).sin()
+        noisy, back = alpha * clean + sigma * noise, lambda x, v: alpha * x - sigma * v
+    heard = back(noisy, model.diffusion(noisy, times, input_concat_cond=latents))
+    if model.pretransform is not None:
+        heard = model.pretransform.decode(heard)
+    sizes = ([256, 64], [64, 16], [256, 64])
+    expected = StereoSTFTLoss(*sizes, sample_rate=44100, perceptual_weighting=True)
+    torch.testing.assert_close(found["stft"].value, expected(heard, audio))
+    assert found["stft"].weight == 0.1
+
+
+@pytest.mark.parametrize("name", ["dit_diffae", "adp_diffae", "dau_diffae"])
+def test_mixed_precision_predicts_the_float32_target(name, tmp_path):
+    module = build_module(shrunk(name, tmp_path, *PLAIN, "losses.kl=0"))
+    for weight in module.model.parameters():
+        weight.data += 0.02 * torch.randn_like(weight)
+    audio, errors = 0.3 * torch.randn(2, 2, 8192), []
+    module.timesteps = lambda count, generator: torch.tensor([1e-4, 0.5])
+    module.update_model = lambda losses, latents: errors.append(losses["mse"].value)
+    for mixed in (False, True):
+        torch.manual_seed(3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            module.training_step(audio, 0)
+    assert errors[1].dtype == torch.float32
+    torch.testing.assert_close(errors[0], errors[1], rtol=0.03, atol=0)
+
+
+def test_a_trained_pretransform_does_not_move_the_target(tmp_path):
+    inner = {
+        "encoder": {"type": "oobleck", "config": {"channels": 2, "c_mults": [1], "strides": [4]}},
+        "decoder": {"type": "oobleck", "config": {"channels": 2, "c_mults": [1], "strides": [4]}},
+        "latent_dim": 32,
+        "downsampling_ratio": 4,
+        "io_channels": 2,
+    }
+    network = {"type": "dit", "config": {"embed_dim": 32, "num_heads": 1, "depth": 1}}
+    model = {
+        "pretransform": {"type": "autoencoder", "enable_grad": True, "config": inner},
+        "diffusion": network,
+        "latent_dim": 32,
+        "downsampling_ratio": 4,
+        "io_channels": 2,
+    }
+    base = shrunk("dit_diffae", tmp_path).to_dict()
+    for key in ("sample_size", "audio_channels"):
+        base.pop(key, None)
+    module = build_module(parse_recipe({**base, "model": model}, [], "trained"))
+    losses = {}
+    module.update_model = lambda found, latents: losses.update(found)
+    module.training_step(0.3 * torch.randn(1, 2, 256), 0)
+    losses["mse"].value.backward()
+    # The condition still teaches it; a decoder that no loss hears gets nothing.
+    encoder = module.model.pretransform.model.encoder
+    assert all(weight.grad is not None for weight in encoder.parameters())
+    torch.nn.init.normal_(module.model.diffusion.model.transformer.project_in.weight)
+    module.model.zero_grad()
+    module.model.diffusion.forward = lambda x, t, input_concat_cond: x.detach()
+    module.training_step(0.3 * torch.randn(1, 2, 256), 0)
+    assert not losses["mse"].value.requires_grad
 
 
 @pytest.mark.parametrize(
@@ -240,9 +322,10 @@ def test_bad_values_are_refused_by_name(override, path, tmp_path):
     assert path in str(error.value)
 
 
-def test_a_resumed_run_is_the_straight_run(tmp_path):
-    straight = train(shrunk("dit_diffae", tmp_path, "trainer.max_steps=4"))
-    half = train(shrunk("dit_diffae", tmp_path, "name=other"))
+@pytest.mark.parametrize("freeze", ["freeze=[]", "freeze=[encoder,bottleneck]"])
+def test_a_resumed_run_is_the_straight_run(freeze, tmp_path):
+    straight = train(shrunk("dit_diffae", tmp_path, freeze, "trainer.max_steps=4"))
+    half = train(shrunk("dit_diffae", tmp_path, freeze, "name=other"))
     longer = parse_recipe(zoo_yaml(half.folder / "recipe.yaml"), ["trainer.max_steps=4"], "resumed")
     resumed = train(longer, resume=half.folder)
     one, other = read_ckpt(straight.last_checkpoint), read_ckpt(resumed.last_checkpoint)

@@ -43,7 +43,7 @@ def cost(model: Any) -> Cost:
 def training_bytes(model: Any, batch: int, samples: int) -> int:
     """An estimate of the memory of one float32 step of the autoencoder alone, with Adam.
 
-    Weights with gradient and moments, and what encoder and decoder keep for the backward pass;
+    Weights with gradient and moments, and what the networks keep for the backward pass;
     bottleneck, discriminator, losses and the workspace of the kernels come on top.
 
     Args:

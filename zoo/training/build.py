@@ -227,7 +227,7 @@ def build_optimization(
     """
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     if not weights:
-        raise TrainingError("nothing to train: requires_grad is false for every part")
+        raise TrainingError("nothing to train: every part is frozen, by requires_grad or freeze")
     optimizer = _optimizer(config.optimizer, weights)
     return optimizer, config.scheduler and _scheduler(config.scheduler, optimizer)
 
