@@ -177,12 +177,12 @@ def test_two_steps_train_both_networks(kind):
 
     step = module.update_model
 
-    def update_model(losses, latents):
+    def update_model(losses, *more):
         model, judge = changes("autoencoder"), changes("discriminator")
         adversary = module.adversary.discriminator
         adversary.zero_grad()
         assert {"adversarial", "feature_matching"} <= losses.keys()
-        step(losses, latents)
+        step(losses, *more)
         seen.append(("autoencoder", model(), judge(), _any_gradient(adversary)))
 
     module._update_discriminator, module.update_model = update_discriminator, update_model

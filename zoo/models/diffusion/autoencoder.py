@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from zoo.models.diffusion.noise import (
     each_clip,
 )
 from zoo.models.diffusion.process import Process
-from zoo.models.diffusion.samplers import sample
+from zoo.models.diffusion.samplers import progress_bar, sample
 from zoo.models.diffusion.windows import Windows
 from zoo.models.pretransform import AutoencoderPretransform
 from zoo.nets.bottlenecks.base import Bottleneck
@@ -222,17 +222,13 @@ class DiffusionAutoencoder(AudioAutoencoder):
             self.sampler if sampler is None else sampler,
             self.steps if steps is None else steps,
             fresh,
-            _bar if progress else iter,
+            progress_bar if progress else iter,
         )
         signal = signal[..., : latents.shape[-1] * self.inner_ratio].to(latents.dtype)
-        match self.pretransform:
-            case None:
-                return signal
-            case AutoencoderPretransform():
-                saving = {"chunked": chunked, "iterate_batch": iterate_batch}
-                return self.pretransform.decode(signal, **saving)
-            case _:
-                return self.pretransform.decode(signal)
+        if isinstance(self.pretransform, AutoencoderPretransform):
+            saving = {"chunked": chunked, "iterate_batch": iterate_batch}
+            return self.pretransform.decode(signal, **saving)
+        return signal if self.pretransform is None else self.pretransform.decode(signal)
 
     def decode_span(self, first: int, last: int) -> Span:
         raise NotImplementedError("each step of a diffusion decoder sees beyond the one before")
@@ -302,10 +298,3 @@ class DiffusionAutoencoder(AudioAutoencoder):
         if windows is None:
             return of_frames(0, frames)
         return windows.predict(of_frames, frames, self.inner_ratio)
-
-
-def _bar(steps: list[Any]) -> Iterable[Any]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(steps, "decoding", console=Console(stderr=True), transient=True)

@@ -125,6 +125,14 @@ def pingpong(
     return x
 
 
+def progress_bar(steps: list[tuple[Tensor, Tensor]]) -> Steps:
+    """A bar on stderr that goes when it is done."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(steps, "decoding", console=Console(stderr=True), transient=True)
+
+
 def _log_snr(process: Process, t: Tensor) -> Tensor:
     """log(alpha / sigma), infinite at both ends."""
     return process.alpha(t).log() - process.sigma(t).log()
