@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.config.resolve import RECIPE_FILE
+from zoo.checkpoints.files import read_ckpt
+from zoo.config.resolve import RECIPE_FILE, resolve_recipe
 from zoo.data.synthesis import synthesise_clip
 from zoo.evaluation.metrics import measure
 from zoo.training.run import LAST
@@ -111,9 +112,10 @@ def unseen_clips() -> Tensor:
 def train(recipe: str, seed: int) -> Path:
     """The folder of a run; one that is there already is not trained again."""
     runs = FOLDER / f"{recipe}_{seed}"
-    done = [path.parents[1] for path in runs.glob(f"*/*/{LAST}")]
-    if done:
-        return max(done)
+    steps = resolve_recipe(recipe).trainer.max_steps
+    made = [path for path in runs.glob(f"*/*/{LAST}") if read_ckpt(path)["global_step"] == steps]
+    if made:
+        return max(made).parents[1]
     command = ["train", f"recipe={recipe}", f"seed={seed}", f"runs={runs}"]
     subprocess.run(
         [sys.executable, "-m", "zoo", *command, "trainer.enable_progress_bar=false"],
