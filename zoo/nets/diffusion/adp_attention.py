@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.nets.diffusion.adp_resnet import GroupNorm
+from zoo.nets.diffusion.group_norm import GroupNorm
 
 
 @dataclass(frozen=True)

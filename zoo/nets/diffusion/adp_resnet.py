@@ -6,17 +6,10 @@ Source: Schneider et al. 2023 (Moûsai), arXiv:2301.11757; stable_audio_tools/mo
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-class GroupNorm(nn.GroupNorm):
-    """nn.GroupNorm for any number of values in a group. (batch, channels, …), same shape out."""
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 – the name is nn.GroupNorm's
-        # upstream: refuses groups of one value, as one frame at the lowest rate can be.
-        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+from zoo.nets.diffusion.group_norm import GroupNorm
 
 
 class ConvBlock1d(nn.Module):

@@ -15,13 +15,13 @@ from torch.nn import functional as F
 from torch.quasirandom import SobolEngine
 
 from zoo.nets.diffusion.dau_blocks import (
-    FourierFeatures,
     ResConvBlock,
     SelfAttention1d,
     SkipBlock,
     downsample,
     upsample,
 )
+from zoo.nets.diffusion.fourier_features import FourierFeatures
 
 _TIME_FEATURES = 16
 _CHANNELS = (128, 128, 256, 256) + (512,) * 10
@@ -93,7 +93,7 @@ class DiffusionAttnUnet1D(nn.Module):
         super().__init__()
         assert depth >= 2, "a U-Net of one level has nothing below its skip"
         self.cond_noise_aug = cond_noise_aug
-        self.timestep_embed = FourierFeatures(_TIME_FEATURES)
+        self.timestep_embed = FourierFeatures(1, _TIME_FEATURES)
 
         # upstream: its ResConvBlock does not take `use_snake`, so that nothing can be built.
         conv = partial(
@@ -159,7 +159,7 @@ class DiffusionAttnUnet1D(nn.Module):
         return SobolEngine(1, scramble=True).draw(len(condition))[:, 0].to(condition)
 
     def _embedded(self, t: Tensor, x: Tensor) -> Tensor:
-        return self.timestep_embed(t).to(x.dtype)[..., None].expand(-1, -1, x.shape[-1])
+        return self.timestep_embed(t[:, None]).to(x.dtype)[..., None].expand(-1, -1, x.shape[-1])
 
 
 def _halve(network: nn.Module) -> None:

@@ -6,28 +6,16 @@ Dance Diffusion.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.nets.activations import SnakeBeta
 from zoo.nets.checkpointing import Checkpointed
+from zoo.nets.diffusion.group_norm import GroupNorm
 from zoo.nets.padded_conv import padded
 
 _HEAD = 32
-
-
-class GlobalNorm(nn.GroupNorm):
-    """Over all channels and frames of a clip. (batch, channels, frames), same shape out."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(1, channels)
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 – the name is nn.GroupNorm's
-        # nn.GroupNorm refuses one frame of one channel.
-        return torch.group_norm(input, 1, self.weight, self.bias, self.eps)
 
 
 class ResConvBlock(Checkpointed):
@@ -56,10 +44,10 @@ class ResConvBlock(Checkpointed):
         skip = nn.Identity() if same else nn.Conv1d(in_channels, out_channels, 1, bias=False)
         self.main = nn.Sequential(
             nn.Conv1d(in_channels, mid_channels, kernel_size, padding=side, bias=conv_bias),
-            GlobalNorm(mid_channels),
+            GroupNorm(1, mid_channels),
             _activation(mid_channels, use_snake),
             nn.Conv1d(mid_channels, out_channels, kernel_size, padding=side, bias=conv_bias),
-            nn.Identity() if is_last else GlobalNorm(out_channels),
+            nn.Identity() if is_last else GroupNorm(1, out_channels),
             nn.Identity() if is_last else _activation(out_channels, use_snake),
         )
         self.skip = skip
@@ -83,7 +71,7 @@ class SelfAttention1d(nn.Module):
         super().__init__()
         self.heads = channels // _HEAD
         assert self.heads and channels % self.heads == 0, "heads of equal width"
-        self.norm = GlobalNorm(channels)
+        self.norm = GroupNorm(1, channels)
         self.qkv_proj = nn.Conv1d(channels, 3 * channels, 1)
         self.out_proj = nn.Conv1d(channels, channels, 1)
 
@@ -104,23 +92,6 @@ class SkipBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.main(x), x], dim=1)
-
-
-class FourierFeatures(nn.Module):
-    """Cosines and sines of random frequencies. (batch,) → (batch, features).
-
-    Source: Tancik et al. 2020, arXiv:2006.10739.
-    """
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(features // 2, 1))
-
-    def forward(self, t: Tensor) -> Tensor:
-        # At half precision the phase of a high frequency would be lost.
-        dtype = torch.promote_types(self.weight.dtype, torch.float32)
-        phase = 2 * math.pi * t.to(dtype)[:, None] * self.weight.to(dtype).T
-        return torch.cat([phase.cos(), phase.sin()], dim=-1)
 
 
 class CubicDownsample(nn.Module):
