@@ -58,18 +58,6 @@ class OobleckDecoderConfig(DecoderNetworkConfig):
         default_factory=OobleckDecoderParameters, description="Constructor parameters"
     )
 
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.strides
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.latent_dim
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.out_channels
-
     def contradictions(self) -> Iterator[Problem]:
         yield from blocks_of_equal_length(c_mults=self.config.c_mults, strides=self.config.strides)
 
@@ -97,18 +85,6 @@ class DacDecoderConfig(DecoderNetworkConfig):
 
     type: Literal["dac"]
     config: DacDecoderParameters = Field(description="Constructor parameters")
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.rates
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.latent_dim
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.out_channels
 
     def contradictions(self) -> Iterator[Problem]:
         least = 2 ** len(self.config.rates)
@@ -166,18 +142,6 @@ class SeanetDecoderConfig(DecoderNetworkConfig):
     config: SeanetDecoderParameters = Field(
         default_factory=SeanetDecoderParameters, description="Constructor parameters"
     )
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.ratios
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.dimension
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.channels
 
     def contradictions(self) -> Iterator[Problem]:
         for problem in self.config.contradictions():

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from zoo.config.base import Bool, Config, PositiveInt
 from zoo.config.local_attention import LocalAttentionEncoderConfig
-from zoo.config.network import NetworkConfig, blocks_of_equal_length
+from zoo.config.network import EncoderNetworkConfig, blocks_of_equal_length
 from zoo.config.seanet import SeanetParameters
 from zoo.config.taae import TAAEEncoderConfig
 from zoo.errors import Problem
@@ -39,7 +39,7 @@ class OobleckEncoderParameters(Config):
     )
 
 
-class OobleckEncoderConfig(NetworkConfig):
+class OobleckEncoderConfig(EncoderNetworkConfig):
     """The Oobleck encoder."""
 
     audio_key: ClassVar[str] = "in_channels"
@@ -48,18 +48,6 @@ class OobleckEncoderConfig(NetworkConfig):
     config: OobleckEncoderParameters = Field(
         default_factory=OobleckEncoderParameters, description="Constructor parameters"
     )
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.strides
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.in_channels
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.latent_dim
 
     def contradictions(self) -> Iterator[Problem]:
         yield from blocks_of_equal_length(c_mults=self.config.c_mults, strides=self.config.strides)
@@ -80,21 +68,13 @@ class DacEncoderParameters(Config):
     in_channels: PositiveInt = Field(default=1, description="Input channels")
 
 
-class DacEncoderConfig(NetworkConfig):
+class DacEncoderConfig(EncoderNetworkConfig):
     """The encoder of the Descript Audio Codec."""
 
     audio_key: ClassVar[str] = "in_channels"
 
     type: Literal["dac"]
     config: DacEncoderParameters = Field(description="Constructor parameters")
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.strides
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.in_channels
 
     @property
     def width_words(self) -> str:
@@ -115,7 +95,7 @@ class SeanetEncoderParameters(SeanetParameters):
     )
 
 
-class SeanetEncoderConfig(NetworkConfig):
+class SeanetEncoderConfig(EncoderNetworkConfig):
     """The SEANet encoder of EnCodec."""
 
     ratio_key: ClassVar[str] = "ratios"
@@ -126,18 +106,6 @@ class SeanetEncoderConfig(NetworkConfig):
     config: SeanetEncoderParameters = Field(
         default_factory=SeanetEncoderParameters, description="Constructor parameters"
     )
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.ratios
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.channels
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.dimension
 
     def contradictions(self) -> Iterator[Problem]:
         for problem in self.config.contradictions():

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from zoo.config.base import Bool, Config, NonNegativeInt, PositiveFloat, PositiveInt
-from zoo.config.network import DecoderNetworkConfig, NetworkConfig, blocks_of_equal_length
+from zoo.config.network import DecoderNetworkConfig, EncoderNetworkConfig, blocks_of_equal_length
 from zoo.errors import Problem
 
 
@@ -73,7 +73,7 @@ class LocalAttentionDecoderParameters(_Parameters):
     )
 
 
-class LocalAttentionEncoderConfig(NetworkConfig):
+class LocalAttentionEncoderConfig(EncoderNetworkConfig):
     """The encoder that joins frames between transformers."""
 
     ratio_key: ClassVar[str] = "ratios"
@@ -82,18 +82,6 @@ class LocalAttentionEncoderConfig(NetworkConfig):
 
     type: Literal["local_attn"]
     config: LocalAttentionEncoderParameters = Field(description="Constructor parameters")
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.ratios
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.in_channels
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.out_channels
 
     def contradictions(self) -> Iterator[Problem]:
         yield from self.config.contradictions()
@@ -108,18 +96,6 @@ class LocalAttentionDecoderConfig(DecoderNetworkConfig):
 
     type: Literal["local_attn"]
     config: LocalAttentionDecoderParameters = Field(description="Constructor parameters")
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.ratios
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.in_channels
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.out_channels
 
     def contradictions(self) -> Iterator[Problem]:
         yield from self.config.contradictions()

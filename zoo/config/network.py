@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -27,7 +27,7 @@ class NetworkConfig(Config):
     @property
     def factors(self) -> tuple[int, ...]:
         """Down- or upsampling of each block, in the order of the file."""
-        raise NotImplementedError
+        return self._parameter(self.ratio_key)
 
     @property
     def ratio(self) -> int:
@@ -51,6 +51,21 @@ class NetworkConfig(Config):
         """What its parameters say against each other; paths relative to this part."""
         yield from ()
 
+    def _parameter(self, key: str) -> Any:
+        return getattr(getattr(self, "config"), key)  # noqa: B009 – each network has its own class
+
+
+class EncoderNetworkConfig(NetworkConfig):
+    """Base of all encoders."""
+
+    @property
+    def input_channels(self) -> int:
+        return self._parameter(self.audio_key)
+
+    @property
+    def output_channels(self) -> int:
+        return self._parameter(self.latent_key)
+
 
 class DecoderNetworkConfig(NetworkConfig):
     """Base of all decoders."""
@@ -58,6 +73,14 @@ class DecoderNetworkConfig(NetworkConfig):
     soft_clip: Bool = Field(
         default=False, description="tanh on the model's output, after the pretransform"
     )
+
+    @property
+    def input_channels(self) -> int:
+        return self._parameter(self.latent_key)
+
+    @property
+    def output_channels(self) -> int:
+        return self._parameter(self.audio_key)
 
 
 def blocks_of_equal_length(**lists: Sequence[object]) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from zoo.config.base import Bool, Config, NonNegativeInt, PositiveInt
-from zoo.config.network import DecoderNetworkConfig, NetworkConfig, blocks_of_equal_length
+from zoo.config.network import DecoderNetworkConfig, EncoderNetworkConfig, blocks_of_equal_length
 from zoo.errors import Problem
 
 _HEAD = 128
@@ -90,7 +90,7 @@ class TAAEDecoderParameters(_Parameters):
     latent_dim: PositiveInt = Field(default=32, description="Input channels")
 
 
-class TAAEEncoderConfig(NetworkConfig):
+class TAAEEncoderConfig(EncoderNetworkConfig):
     """The encoder of the transformer autoencoder."""
 
     audio_key: ClassVar[str] = "in_channels"
@@ -99,18 +99,6 @@ class TAAEEncoderConfig(NetworkConfig):
     config: TAAEEncoderParameters = Field(
         default_factory=TAAEEncoderParameters, description="Constructor parameters"
     )
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.strides
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.in_channels
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.latent_dim
 
     def contradictions(self) -> Iterator[Problem]:
         yield from self.config.contradictions()
@@ -125,18 +113,6 @@ class TAAEDecoderConfig(DecoderNetworkConfig):
     config: TAAEDecoderParameters = Field(
         default_factory=TAAEDecoderParameters, description="Constructor parameters"
     )
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.config.strides
-
-    @property
-    def input_channels(self) -> int:
-        return self.config.latent_dim
-
-    @property
-    def output_channels(self) -> int:
-        return self.config.out_channels
 
     def contradictions(self) -> Iterator[Problem]:
         yield from self.config.contradictions()
