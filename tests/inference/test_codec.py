@@ -133,6 +133,11 @@ def test_latents_of_another_model_are_refused(codec):
         other.decode(codec.encode(torch.randn(1, 100)))
 
 
+def test_bare_tensors_are_refused(codec):
+    with pytest.raises(TypeError, match="not a Tensor"):
+        codec.decode(torch.zeros(1, 8, 4))
+
+
 def test_fingerprints_follow_the_weights(codec):
     again = zoo.from_config(TINY)
     again.load_state_dict(codec.model.state_dict())

@@ -125,9 +125,16 @@ def test_resuming_what_is_done_or_missing_or_truncated_is_refused(tmp_path):
 
 
 def test_nothing_to_train_is_refused(tmp_path):
-    frozen = ["model.encoder.requires_grad=false", "model.decoder.requires_grad=false"]
+    off = ["model.encoder.requires_grad=false", "model.decoder.requires_grad=false"]
+    for frozen in (
+        [*off, "model.bottleneck.requires_grad=false"],
+        [off[0], "freeze=[bottleneck,decoder]"],
+    ):
+        with pytest.raises(ConfigError, match="freeze: nothing to train"):
+            shrunk("starter", tmp_path, *frozen)
+    # That a VAE's bottleneck has no weights shows only once it is built.
     with pytest.raises(TrainingError, match="nothing to train"):
-        train(shrunk("starter", tmp_path, *frozen))
+        train(shrunk("starter", tmp_path, *off))
 
 
 def test_a_frozen_encoder_stays_as_it_was(tmp_path):
@@ -170,10 +177,14 @@ def wait_for(process: subprocess.Popen, text: str) -> None:
 @pytest.mark.parametrize("devices", [1, 2])
 def test_an_interrupt_saves_and_says_how_to_resume(tmp_path, devices):
     more = [f"trainer.devices={devices}"] + (["trainer.strategy=ddp"] if devices > 1 else [])
-    process = start(tmp_path, "starter", *more)
+    process = start(tmp_path, "starter", *more, f"data.workers={2 - devices}")
     wait_for(process, "step 3/")
-    # Only the first process is asked; all of them stop at the same step.
-    process.send_signal(signal.SIGINT)
+    if devices == 1:
+        # As a terminal does: the loader's process gets it too.
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        # Only the first process is asked; all of them stop at the same step.
+        process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     rest = process.stderr.read()
     assert process.wait(60) == 130, rest

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from typing import Any
 
 import typer
 
@@ -48,8 +50,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Show the versio
 
 def main() -> None:
     """Runs the command line; a user's error is one message and exit code 2."""
-    # Ctrl-C ends a command at once; Python's handler would raise in the middle of an import.
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    before = signal.signal(signal.SIGINT, _end)
     try:
         app()
     except ZooError as error:
@@ -62,6 +63,17 @@ def main() -> None:
         _fail(f"{name}: {error.strerror}" if name else error.strerror)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _end(number: int, frame: Any) -> None:
+    """Ctrl-C ends a command at once; Python's own handler would raise in the middle of an import.
+
+    A progress bar has hidden the cursor of its terminal.
+    """
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), b"\x1b[?25h")
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _fail(message: str) -> None:

@@ -20,7 +20,7 @@ SamplerOption = Annotated[
     Sampler | None, typer.Option("--sampler", help="Sampler of a diffusion decoder")
 ]
 SeedOption = Annotated[
-    int | None, typer.Option("--seed", help="Seed of a diffusion decoder's noise; default 0")
+    int | None, typer.Option("--seed", min=0, help="Seed of a diffusion decoder's noise; default 0")
 ]
 
 

@@ -111,6 +111,8 @@ def _fix(names: list[str], output: Path | None) -> None:
         raise ConfigError("--fix takes one file")
     path = find("configs", names[0])
     result = repair(read_mapping(path), names[0])
+    if result.remaining:
+        print(f"{names[0]}: nothing is written: a rule mends {len(result.changes)} values only")
     for change in result.changes:
         print(change)
     if result.remaining:

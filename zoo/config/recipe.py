@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -166,6 +166,10 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
         for name in parts:
             if getattr(model, name, None) is None:
                 yield Problem(key, f"there is no model.{name}")
+    parts = {name: getattr(model, name, None) for name in get_args(Part)}
+    learning = [name for name, part in parts.items() if part is not None and part.requires_grad]
+    if not set(learning) - set(recipe.freeze):
+        yield Problem("freeze", "nothing to train: every part is frozen, here or by requires_grad")
     if recipe.init_parts and not recipe.init_from:
         yield Problem("init_parts", "of which weights? init_from names none")
     yield from _within("losses.stft", recipe.losses.stft.contradictions())

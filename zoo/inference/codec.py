@@ -79,7 +79,13 @@ class Codec:
 
         Raises:
             CheckpointError: for latents of another model.
+            TypeError: for anything but Latents.
         """
+        if not isinstance(latents, Latents):
+            raise TypeError(
+                f"decode takes the Latents that encode gives, not a {type(latents).__name__}; "
+                "for tensors there is codec.model.decode"
+            )
         if latents.fingerprint != self.fingerprint:
             raise CheckpointError(
                 f"these latents come from a model with the fingerprint {latents.fingerprint}, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.data.resample import fit_channels, resample
-from zoo.models.chunking import in_chunks, one_by_one
+from zoo.models.chunking import finite, in_chunks, one_by_one
+from zoo.models.latents import check_latents
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
 from zoo.nets.span import Span, input_span, reflects
@@ -96,6 +97,7 @@ class AudioAutoencoder(nn.Module):
             iterate_batch: one clip at a time, for less memory.
             **kwargs: for the bottleneck.
         """
+        check_latents(latents, None if skip_bottleneck else self.latent_dim)
         if self.bottleneck is not None and not skip_bottleneck:
             latents = self.bottleneck.decode(latents, **kwargs)
         return one_by_one(self._decode, latents) if iterate_batch else self._decode(latents)
@@ -126,7 +128,7 @@ class AudioAutoencoder(nn.Module):
             overlap: frames that neighbouring chunks share, at least. None is what the receptive
                 field needs, which gives the unchunked result.
         """
-        context = _finite(lambda: self.encoder_context) if chunked else None
+        context = finite(lambda: self.encoder_context) if chunked else None
         if context is None:
             return self.encode(audio, skip_bottleneck, return_info, False, iterate_batch, **kwargs)
         ratio = self.downsampling_ratio
@@ -157,7 +159,7 @@ class AudioAutoencoder(nn.Module):
         **kwargs: Any,
     ) -> Tensor:
         """As `decode`; `chunked` and `overlap` as in `encode_audio`."""
-        context = _finite(lambda: self.decoder_context) if chunked else None
+        context = finite(lambda: self.decoder_context) if chunked else None
         if context is None:
             return self.decode(latents, skip_bottleneck, iterate_batch, **kwargs)
         ratio = self.downsampling_ratio
@@ -270,13 +272,6 @@ class AudioAutoencoder(nn.Module):
             return self.bottleneck.encode(encoded, **kwargs)
         latents, facts = self.bottleneck.encode(encoded, return_info=True, **kwargs)
         return latents, info | facts
-
-
-def _finite(context: Callable[[], tuple[int, int]]) -> tuple[int, int] | None:
-    try:
-        return context()
-    except NotImplementedError:
-        return None
 
 
 def _at_least(context: tuple[int, int], overlap: int | None) -> tuple[int, int]:

@@ -49,3 +49,11 @@ def in_chunks(
 def one_by_one(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
     """`function` of each item of a batch, joined: less memory."""
     return torch.cat([function(item) for item in batch.split(1)])
+
+
+def finite(context: Callable[[], tuple[int, int]]) -> tuple[int, int] | None:
+    """What a network sees before and after; None for one that sees everything."""
+    try:
+        return context()
+    except NotImplementedError:
+        return None

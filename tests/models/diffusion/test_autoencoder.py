@@ -166,8 +166,15 @@ def test_defaults_are_those_of_the_config():
     assert not torch.equal(model.decode(latents, steps=4), expected)
     with pytest.raises(ValueError, match="unknown sampler 'x'"):
         model.decode(latents, sampler="x")
-    with pytest.raises(ValueError, match="steps is 0, but must be at least 1"):
-        model.decode(latents, steps=0)
+    for steps in (0, 2.5, True):
+        with pytest.raises(ValueError, match=f"steps is {steps}, but must be a whole number"):
+            model.decode(latents, steps=steps)
+    for seed in (-1, 1.0, True, 2**63):
+        with pytest.raises(ValueError, match=f"seed is {seed}, but must be a whole number"):
+            model.decode(latents, seed=seed)
+    for shape in ((1, 2, 4), (3, 4), (1, 3, 0)):
+        with pytest.raises(ValueError, match=r"must have \(batch, 3, frames\)"):
+            model.decode(torch.zeros(shape))
 
 
 @torch.no_grad()

@@ -216,5 +216,5 @@ def test_what_can_be_chosen():
         run("dpm", 4)
     assert all(name in str(caught.value) for name in SAMPLERS)
     for steps in (0, -3):
-        with pytest.raises(ValueError, match=f"steps is {steps}, but must be at least 1"):
+        with pytest.raises(ValueError, match=f"steps is {steps}, but must be a whole number"):
             run("ddim", steps)

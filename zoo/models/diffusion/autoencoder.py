@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.models.autoencoder import AudioAutoencoder
-from zoo.models.chunking import in_chunks, one_by_one
+from zoo.models.chunking import finite, in_chunks, one_by_one
 from zoo.models.diffusion.noise import (
     batch_noise,
     begun_with,
@@ -23,6 +23,7 @@ from zoo.models.diffusion.noise import (
 from zoo.models.diffusion.process import Process
 from zoo.models.diffusion.samplers import progress_bar, sample
 from zoo.models.diffusion.windows import Windows
+from zoo.models.latents import check_latents
 from zoo.models.pretransform import AutoencoderPretransform
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
@@ -200,9 +201,10 @@ class DiffusionAutoencoder(AudioAutoencoder):
             progress: show a bar.
 
         Raises:
-            ValueError: for an unknown sampler, fewer than one step, noise of another shape, or
-                not a number for each clip.
+            ValueError: for an unknown sampler, fewer than one step, latents or noise of another
+                shape, or not a number for each clip.
         """
+        check_latents(latents, None if skip_bottleneck else self.latent_dim)
         seed = drawn_seed(generator, seed)
         clips = clip_numbers(clips, len(latents))
         if self.bottleneck is not None and not skip_bottleneck:
@@ -231,7 +233,7 @@ class DiffusionAutoencoder(AudioAutoencoder):
         return signal if self.pretransform is None else self.pretransform.decode(signal)
 
     def decode_span(self, first: int, last: int) -> Span:
-        raise NotImplementedError("each step of a diffusion decoder sees beyond the one before")
+        raise NotImplementedError("its steps add up, each sees beyond the one before")
 
     @property
     def _unit(self) -> int:
@@ -240,11 +242,9 @@ class DiffusionAutoencoder(AudioAutoencoder):
 
     def _windows(self, chunk_size: int, overlap: int | None) -> Windows:
         network: Any = self.diffusion
-        try:
-            before, after = network.reach
-            reach = (-(-before // self.inner_ratio), -(-after // self.inner_ratio))
-        except NotImplementedError:
-            reach = None
+        reach = finite(lambda: network.reach)
+        if reach is not None:
+            reach = (-(-reach[0] // self.inner_ratio), -(-reach[1] // self.inner_ratio))
         return Windows.planned(chunk_size, overlap, reach, self._unit)
 
     def _condition(self, latents: Tensor, windows: Windows | None, iterate_batch: bool) -> Tensor:
@@ -269,11 +269,8 @@ class DiffusionAutoencoder(AudioAutoencoder):
         return F.pad(condition, (0, missing), mode="replicate")
 
     def _decoder_context(self) -> tuple[int, int] | None:
-        try:
-            first, last = input_span(self.decoder, 0, self.condition_ratio - 1)
-        except NotImplementedError:
-            return None
-        return max(0, -first), max(0, last)
+        span = finite(lambda: input_span(self.decoder, 0, self.condition_ratio - 1))
+        return span and (max(0, -span[0]), max(0, span[1]))
 
     def _predict(
         self,

@@ -34,8 +34,13 @@ def clip_numbers(clips: Sequence[int] | None, batch: int) -> Sequence[int]:
 
 
 def drawn_seed(generator: torch.Generator | None, seed: int) -> int:
-    """A seed from the generator, or `seed` without one."""
+    """A seed from the generator, or `seed` without one.
+
+    Raises: ValueError for a seed that is not a whole number from 0 to 2^63 - 1.
+    """
     if generator is None:
+        if type(seed) is not int or not 0 <= seed < 2**63:
+            raise ValueError(f"seed is {seed}, but must be a whole number from 0 to 2^63 - 1")
         return seed
     return int(torch.randint(2**62, (), generator=generator, device=generator.device))
 

@@ -38,8 +38,8 @@ def sample(
     Raises:
         ValueError: for an unknown sampler, or less than one step.
     """
-    if steps < 1:
-        raise ValueError(f"steps is {steps}, but must be at least 1")
+    if type(steps) is not int or steps < 1:
+        raise ValueError(f"steps is {steps}, but must be a whole number, at least 1")
     times = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
     pairs = progress(list(pairwise(times)))
     match sampler:
