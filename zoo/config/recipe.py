@@ -216,7 +216,9 @@ def _of_training(recipe: RecipeConfig) -> Iterator[Problem]:
     if losses.semantic is not None:
         yield from _within("losses.semantic", losses.semantic.contradictions())
     if schedule.alternate and recipe.discriminator is None:
-        yield Problem("schedule.alternate", "there is no discriminator to alternate with")
+        yield Problem(
+            "schedule.alternate", "there is no discriminator to alternate with: give false"
+        )
     decoder_learns = "decoder" not in recipe.freeze and recipe.model.decoder.requires_grad
     if schedule.freeze_encoder_at is not None and not decoder_learns:
         yield Problem("schedule.freeze_encoder_at", "leaves nothing to train: no decoder learns")
