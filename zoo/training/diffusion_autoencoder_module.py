@@ -75,8 +75,10 @@ class DiffusionAutoencoderModule(ModelModule):
         decoding = self.recipe.validation
         options: dict[str, Any] = {"steps": decoding.steps or self.recipe.model.decoding.steps}
         if isinstance(model, DiffusionAutoencoder):
+            # Numbers of the clips over all processes: each has its own noise, whoever decodes it.
+            world, rank = self.trainer.world_size, self.trainer.global_rank
             first = batch_index * self.recipe.data.batch_size
-            clips = range(first, first + len(audio))
+            clips = [turn * world + rank for turn in range(first, first + len(audio))]
             options |= {"sampler": decoding.sampler, "seed": decoding.seed, "clips": clips}
         # upstream: draws latents and noise from the global generator.
         with torch.random.fork_rng(devices=[audio.device] if audio.is_cuda else []):
