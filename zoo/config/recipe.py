@@ -187,6 +187,7 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
     for network in networks:
         part: OptimizationConfig = getattr(recipe.optimizers, network)
         yield from _within(f"optimizers.{network}.optimizer", part.optimizer.contradictions())
+    yield from _shards(recipe)
     if recipe.engine != "zoo" and recipe.checkpointing == "on":
         yield Problem("checkpointing", f"engine '{recipe.engine}' decides this for itself")
     if recipe.data.segment_samples % model.min_length:
@@ -194,6 +195,20 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
             "data.segment_samples",
             f"{recipe.data.segment_samples} is not a multiple of {model.min_length_words}",
         )
+
+
+def _shards(recipe: AnyRecipe) -> Iterator[Problem]:
+    """What can't be had where each process holds a part of the weights."""
+    strategy = recipe.trainer.strategy
+    if not strategy.startswith(("fsdp", "deepspeed", "model_parallel")):
+        return
+    whole = f"needs whole weights in each process, but trainer.strategy '{strategy}' shares them"
+    if isinstance(recipe, RecipeConfig) and recipe.discriminator is not None:
+        yield Problem("discriminator", f"{whole}: give null, or the strategy ddp")
+    if recipe.ema is not None:
+        yield Problem("ema", f"{whole}: give null, or the strategy ddp")
+    if recipe.trainer.gradient_clip_val:
+        yield Problem("trainer.gradient_clip_val", f"{whole}: give null, or the strategy ddp")
 
 
 def _discriminator(recipe: RecipeConfig) -> Iterator[Problem]:
