@@ -8,17 +8,25 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from lightning import Trainer
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
+
+
+def rank_and_world() -> tuple[int, int]:
+    """The number of this process, and how many there are."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
 
 
 def mean_over_ranks(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Scalars averaged over all processes, in one message. Every process has to call this."""
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    _, world = rank_and_world()
+    if world == 1:
         return dict(values)
     means = torch.stack([value.detach().float() for value in values.values()])
     dist.all_reduce(means)
-    means /= dist.get_world_size()
+    means /= world
     return dict(zip(values, means.unbind(), strict=True))
 
 
@@ -44,7 +52,7 @@ class Means:
         totals = torch.tensor(sums, dtype=torch.float64).to(device)
         names = list(self._sums)
         self._sums, self._items = {}, 0
-        if dist.is_available() and dist.is_initialized():
+        if rank_and_world()[1] > 1:
             dist.all_reduce(totals)
         return dict(zip(names, (totals[:-1] / totals[-1]).float().unbind(), strict=True))
 
