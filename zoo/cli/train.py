@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.errors import ConfigError, did_you_mean
+from zoo.errors import ConfigError, Problem, did_you_mean
 
 _CHOICES = ("recipe", "model", "resume")
 
@@ -22,7 +22,8 @@ def train(
 
     recipe=  a name of `zoo list recipes`, or a .yaml file.
 
-    model=   train this network instead: a name of `zoo list models`, or a file.
+    model=   train this network instead: a name of `zoo list models`, or a file. A file with
+    stable-audio-tools' `training` section needs no recipe=.
 
     resume=  a run folder to go on with, instead of recipe= and model=.
 
@@ -45,12 +46,18 @@ def train(
             "(`zoo list recipes` shows all)"
         )
     else:
-        recipe = resolve_recipe(chosen.get("recipe"), chosen.get("model"), overrides)
+        recipe = resolve_recipe(chosen.get("recipe"), chosen.get("model"), overrides, _tell)
         from zoo.training.run import train as run
 
         finished = run(recipe)
     if finished.interrupted:
         raise typer.Exit(130)
+
+
+def _tell(note: Problem) -> None:
+    from zoo.data.messages import say
+
+    say(str(note))
 
 
 def _split(arguments: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -40,7 +40,9 @@ def validate(
     results: list[dict[str, Any]] = []
     for name in names:
         try:
-            warnings = list(advice(_checked(name)))
+            warnings: list[Problem] = []
+            checked = _checked(name, warnings)
+            warnings += advice(checked)
         except ConfigError as error:
             results.append(_result(name, problems=error.problems))
             if not as_json:
@@ -82,12 +84,12 @@ def _warn(file: str, warnings: Iterable[Problem]) -> None:
         print(f"zoo: warning: {file}: {warning}", file=sys.stderr)
 
 
-def _checked(file: str) -> ModelContainer | AnyRecipe:
+def _checked(file: str, notes: list[Problem]) -> ModelContainer | AnyRecipe:
     from zoo.config.library import find, list_models, list_recipes
     from zoo.config.load import parse_container, read_mapping
     from zoo.config.model import StandardAutoencoderConfigContainer
     from zoo.config.recipe import DiffusionRecipeConfig, RecipeConfig
-    from zoo.config.resolve import resolve_recipe
+    from zoo.config.resolve import is_model_file, resolve_recipe
 
     if file in list_recipes() and file not in list_models():
         return resolve_recipe(file)
@@ -95,8 +97,10 @@ def _checked(file: str) -> ModelContainer | AnyRecipe:
     of_recipes = {*RecipeConfig.model_fields, *DiffusionRecipeConfig.model_fields} - set(
         StandardAutoencoderConfigContainer.model_fields
     )
+    if is_model_file(data):
+        return resolve_recipe(model=file, tell=notes.append)
     if isinstance(data.get("model"), str) or of_recipes & set(data):
-        return resolve_recipe(file)
+        return resolve_recipe(file, tell=notes.append)
     return parse_container(data, file)
 
 

@@ -211,7 +211,8 @@ class BaseAutoencoderConfigContainer(Config):
         default=None, description="Channels of training audio"
     )
     training: dict[str, Any] | None = Field(
-        default=None, description="The training section of stable-audio-tools, kept as it is"
+        default=None,
+        description="The training section of stable-audio-tools; `zoo train model=` reads it",
     )
 
     def completed(self) -> Self:

@@ -191,6 +191,7 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
     for network in networks:
         part: OptimizationConfig = getattr(recipe.optimizers, network)
         yield from _within(f"optimizers.{network}.optimizer", part.optimizer.contradictions())
+    yield from _shards(recipe)
     if recipe.engine != "zoo" and recipe.checkpointing == "on":
         yield Problem("checkpointing", f"engine '{recipe.engine}' decides this for itself")
     if recipe.data.segment_samples % model.min_length:
@@ -198,6 +199,20 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
             "data.segment_samples",
             f"{recipe.data.segment_samples} is not a multiple of {model.min_length_words}",
         )
+
+
+def _shards(recipe: AnyRecipe) -> Iterator[Problem]:
+    """What can't be had where each process holds a part of the weights."""
+    strategy = recipe.trainer.strategy
+    if not strategy.startswith(("fsdp", "deepspeed", "model_parallel")):
+        return
+    whole = f"needs whole weights in each process, but trainer.strategy '{strategy}' shares them"
+    if isinstance(recipe, RecipeConfig) and recipe.discriminator is not None:
+        yield Problem("discriminator", f"{whole}: give null, or the strategy ddp")
+    if recipe.ema is not None:
+        yield Problem("ema", f"{whole}: give null, or the strategy ddp")
+    if recipe.trainer.gradient_clip_val:
+        yield Problem("trainer.gradient_clip_val", f"{whole}: give null, or the strategy ddp")
 
 
 def _discriminator(recipe: RecipeConfig) -> Iterator[Problem]:
@@ -220,7 +235,9 @@ def _of_training(recipe: RecipeConfig) -> Iterator[Problem]:
     if losses.semantic is not None:
         yield from _within("losses.semantic", losses.semantic.contradictions())
     if schedule.alternate and recipe.discriminator is None:
-        yield Problem("schedule.alternate", "there is no discriminator to alternate with")
+        yield Problem(
+            "schedule.alternate", "there is no discriminator to alternate with: give false"
+        )
     decoder_learns = "decoder" not in recipe.freeze and recipe.model.decoder.requires_grad
     if schedule.freeze_encoder_at is not None and not decoder_learns:
         yield Problem("schedule.freeze_encoder_at", "leaves nothing to train: no decoder learns")

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from zoo.config.library import find
-from zoo.config.load import model_kind, read_mapping
+from zoo.config.load import model_kind, parse_container, read_mapping
 from zoo.config.model import StandardAutoencoderConfigContainer
 from zoo.config.problems import validate
-from zoo.config.recipe import AnyRecipe, contradictions, recipe_class
+from zoo.config.recipe import (
+    AnyRecipe,
+    DiffusionRecipeConfig,
+    RecipeConfig,
+    contradictions,
+    recipe_class,
+)
+from zoo.config.upstream_recipe import named_as_written, recipe_of
+from zoo.config.upstream_training import SECTION, Tell, parse_training
 from zoo.errors import ConfigError, Problem
 from zoo.writing import write_whole
 
@@ -19,19 +28,38 @@ _DEFAULT_RECIPES = {"diffusion_autoencoder": "dit_diffae"}
 _CHANGEABLE = ("trainer.", "data.workers", "data.folder", "logger.", "checkpoints.", "examples.")
 
 
+_KEPT = ("batch_size", "workers")
+
+
 def resolve_recipe(
-    recipe: str | None = None, model: str | None = None, overrides: Sequence[str] = ()
+    recipe: str | None = None,
+    model: str | None = None,
+    overrides: Sequence[str] = (),
+    tell: Tell = lambda _: None,
 ) -> AnyRecipe:
     """A recipe, checked in full.
 
     Args:
         recipe: a name of `zoo.list_recipes()` or a path to a .yaml file.
-        model: the network to train instead: a name of `zoo.list_models()` or a path.
+        model: the network to train instead: a name of `zoo.list_models()` or a path. If its file
+            has stable-audio-tools' `training` section and `recipe` is not given, that section is
+            the recipe.
         overrides: dotted keys and values, `trainer.max_steps=4`; they come last.
+        tell: gets what is in a `training` section but not used.
 
     Raises:
         ConfigError: with every problem found.
     """
+    if (
+        recipe is not None
+        and model is None
+        and is_model_file(read_mapping(find("recipes", recipe)))
+    ):
+        recipe, model = None, recipe
+    if model is not None:
+        container = read_mapping(find("configs", model))
+        if container.get(SECTION) is not None and recipe is None:
+            return _of_upstream(container, model, overrides, tell)
     name = recipe or _default_recipe(model)
     path = find("recipes", name)
     data = read_mapping(path)
@@ -41,7 +69,51 @@ def resolve_recipe(
         fields = StandardAutoencoderConfigContainer.model_fields
         data = {key: value for key, value in data.items() if key not in fields}
         data["model"] = model
-    return parse_recipe(_with_model(data), overrides, name)
+    data = _with_model(data)
+    if data.get(SECTION) is not None:
+        tell(Problem(SECTION, f"not used: the recipe '{name}' says how to train"))
+    return parse_recipe(data, overrides, name)
+
+
+def is_model_file(data: Mapping[str, Any]) -> bool:
+    """Whether a file with a `training` section says all in it, and nothing in a recipe's keys."""
+    of_recipes = {*RecipeConfig.model_fields, *DiffusionRecipeConfig.model_fields}
+    of_models = {*StandardAutoencoderConfigContainer.model_fields, "$schema"}
+    inline = isinstance(data.get("model"), Mapping) and data.get(SECTION) is not None
+    return inline and not (of_recipes - of_models) & set(data)
+
+
+def _of_upstream(
+    container: Mapping[str, Any], source: str, overrides: Sequence[str], tell: Tell
+) -> AnyRecipe:
+    """The recipe in the `training` section of a config of stable-audio-tools."""
+    kind = model_kind(container, source)
+    try:
+        training = parse_training(container, kind, source, tell)
+    except ConfigError as error:
+        raise ConfigError([*_problems(container), *error.problems], source) from None
+    base = read_mapping(find("recipes", _DEFAULT_RECIPES.get(kind, "oobleck")))
+    given = recipe_of(training, container)
+    # What no such section says comes from the recipe that a bare model gets.
+    data = {key: base["data"][key] for key in _KEPT if key in base["data"]}
+    stem = re.sub(r"[^\w.-]", "_", find("configs", source).stem)
+    merged = {
+        **container,
+        **given,
+        "name": stem if stem[0] not in ".-" else "run",
+        "data": {**data, **given.get("data", {})},
+        "trainer": {**base["trainer"], **given["trainer"]},
+        "checkpoints": base.get("checkpoints", {}),
+    }
+    return parse_recipe(merged, overrides, source, named_as_written)
+
+
+def _problems(container: Mapping[str, Any]) -> tuple[Problem, ...]:
+    try:
+        parse_container(container)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _default_recipe(model: str | None) -> str:
@@ -80,17 +152,26 @@ def _with_model(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {**container, **{key: value for key, value in recipe.items() if key != "model"}}
 
 
-def parse_recipe(data: Mapping[str, Any], overrides: Sequence[str], source: str) -> AnyRecipe:
-    """`data` with `overrides`, through both passes. Raises: ConfigError."""
+def parse_recipe(
+    data: Mapping[str, Any],
+    overrides: Sequence[str],
+    source: str,
+    rename: Callable[[ConfigError], ConfigError] = lambda error: error,
+) -> AnyRecipe:
+    """`data` with `overrides`, through both passes; `rename` gets those problems that `data` has.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
     merged = _merged(data, overrides, source)
     given = [override.split("=", 1)[0] for override in overrides]
     try:
         recipe = validate(recipe_class(merged, source), merged, source)
     except ConfigError as error:
-        raise _marked(error, given) from None
+        raise _marked(error, given, rename) from None
     problems = list(contradictions(recipe))
     if problems:
-        raise _marked(ConfigError(problems, source), given)
+        raise _marked(ConfigError(problems, source), given, rename)
     return recipe
 
 
@@ -125,14 +206,16 @@ def _without_other_types(base: Mapping[str, Any], changes: Mapping[str, Any]) ->
     return kept
 
 
-def _marked(error: ConfigError, given: Sequence[str]) -> ConfigError:
+def _marked(
+    error: ConfigError, given: Sequence[str], rename: Callable[[ConfigError], ConfigError]
+) -> ConfigError:
     """Says which problems come from the command line."""
-    problems = [
-        Problem(problem.path, f"{problem.message} (from the command line)")
-        if any(_related(problem.path, key) for key in given)
-        else problem
-        for problem in error.problems
-    ]
+    problems: list[Problem] = []
+    for problem in error.problems:
+        if any(_related(problem.path, key) for key in given):
+            problems.append(Problem(problem.path, f"{problem.message} (from the command line)"))
+        else:
+            problems += rename(ConfigError([problem])).problems
     return ConfigError(problems, error.source)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from zoo.config.base import Config
@@ -36,6 +38,9 @@ class TeacherConfig(Config):
     """Distillation from a frozen autoencoder with the same latents."""
 
     checkpoint: str = Field(description="The teacher: a checkpoint or a run folder")
+    model: str | dict[str, Any] | None = Field(
+        default=None, description="Config of a weight file that carries none: a name or a file"
+    )
     weights: TeacherWeights = Field(
         default_factory=lambda: TeacherWeights(), description="Weights of the terms"
     )

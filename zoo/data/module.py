@@ -50,6 +50,7 @@ class AudioDataModule(LightningDataModule):
         self.validation_files: tuple[AudioFile, ...] = ()
         self._sampler: CropSampler | None = None
         self._announced = False
+        self._validation_crops = 0
 
     def prepare_data(self) -> None:
         """Writes practice audio where no folder is given; once per machine."""
@@ -107,12 +108,20 @@ class AudioDataModule(LightningDataModule):
             segment_samples=config.segment_samples,
             crops=config.validation_crops,
         )
+        self._validation_crops = len(dataset)
         rank, world = self._rank_and_world()
         # Ranks with fewer batches than others would leave those waiting in a collective call.
         rounds = math.ceil(len(dataset) / world)
         numbers = [(turn * world + rank) % len(dataset) for turn in range(rounds)]
         batches = math.ceil(rounds / config.batch_size)
         return self._loader(dataset, numbers, min(config.workers, batches))
+
+    def repeated(self, batch_index: int, size: int) -> int:
+        """How many crops, at the end of a validation batch of `size`, fill up the last round."""
+        rank, world = self._rank_and_world()
+        first = batch_index * self.config.batch_size
+        turns = range(first, first + size)
+        return sum(turn * world + rank >= self._validation_crops for turn in turns)
 
     def advance(self, crops: int) -> None:
         """Counts `crops` crops, over all ranks, as trained on."""

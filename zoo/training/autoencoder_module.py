@@ -13,6 +13,7 @@ from zoo.training.adversary import Adversary
 from zoo.training.balancer import Balancer
 from zoo.training.module import Configure, ModelModule, Reconstruction
 from zoo.training.objective import Objective
+from zoo.training.ranks import mean_over_ranks
 from zoo.training.teacher import Teacher
 
 
@@ -125,7 +126,8 @@ class AutoencoderModule(ModelModule):
             # batch.
             self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=_nothing)
         self.advance(optimizer.optimizer)
-        self.log("train/discriminator", loss.detach(), prog_bar=True)
+        value = mean_over_ranks({"train/discriminator": loss.detach()})
+        self.log_dict(value, prog_bar=True)
 
 
 def _nothing() -> None:

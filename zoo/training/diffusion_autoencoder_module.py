@@ -16,6 +16,7 @@ from zoo.nets.spectrogram import without_autocast
 from zoo.training.losses.time import l2
 from zoo.training.module import Configure, ModelModule, Reconstruction
 from zoo.training.objective import Objective, term
+from zoo.training.ranks import rank_and_world
 
 
 class DiffusionAutoencoderModule(ModelModule):
@@ -75,8 +76,10 @@ class DiffusionAutoencoderModule(ModelModule):
         decoding = self.recipe.validation
         options: dict[str, Any] = {"steps": decoding.steps or self.recipe.model.decoding.steps}
         if isinstance(model, DiffusionAutoencoder):
+            # Numbers of the clips over all processes: each has its own noise, whoever decodes it.
+            rank, world = rank_and_world()
             first = batch_index * self.recipe.data.batch_size
-            clips = range(first, first + len(audio))
+            clips = [turn * world + rank for turn in range(first, first + len(audio))]
             options |= {"sampler": decoding.sampler, "seed": decoding.seed, "clips": clips}
         # upstream: draws latents and noise from the global generator.
         with torch.random.fork_rng(devices=[audio.device] if audio.is_cuda else []):

@@ -14,8 +14,10 @@ from torch.optim import Optimizer
 
 from zoo.checkpoints.files import CONFIG_KEY
 from zoo.config.recipe import AnyRecipe
+from zoo.data.module import AudioDataModule
 from zoo.evaluation.metrics import measure
 from zoo.training.objective import Objective, Term
+from zoo.training.ranks import Means, mean_over_ranks
 
 Configure = Callable[[nn.Module], tuple[Optimizer, Any]]
 
@@ -54,6 +56,7 @@ class ModelModule(LightningModule):
         self.objective = objective
         self.configure = configure
         self.recipe = recipe
+        self.validated = Means()
 
     @property
     def updates(self) -> int:
@@ -80,14 +83,24 @@ class ModelModule(LightningModule):
     def validation_step(self, audio: Tensor, batch_index: int) -> Reconstruction:
         reconstruction = self.reconstruct(audio, batch_index)
         rate = self.recipe.sample_rate
-        metrics = measure(reconstruction.decoded.float(), reconstruction.reals.float(), rate)
-        values = {"si_sdr": metrics.si_sdr_db, "mel": metrics.mel, "stft": metrics.stft}
-        self.log_dict(
-            {f"val/{name}": value for name, value in values.items()},
-            batch_size=len(audio),
-            sync_dist=True,
+        own = len(audio) - self._repeated(batch_index, len(audio))
+        # Where all are repeated, one is measured and counts nothing.
+        decoded, reals = (
+            x[: own or 1].float() for x in (reconstruction.decoded, reconstruction.reals)
         )
+        metrics = measure(decoded, reals, rate)
+        values = {"si_sdr": metrics.si_sdr_db, "mel": metrics.mel, "stft": metrics.stft}
+        self.validated.add({f"val/{name}": value for name, value in values.items()}, own)
         return reconstruction
+
+    def on_validation_epoch_end(self) -> None:
+        # All processes have the same values by now; `sync_dist` keeps Lightning from warning.
+        self.log_dict(self.validated.compute(self.device), batch_size=1, sync_dist=True)
+
+    def _repeated(self, batch_index: int, size: int) -> int:
+        """How many clips at the end of a validation batch another process counts."""
+        data = getattr(self.trainer, "datamodule", None)
+        return data.repeated(batch_index, size) if isinstance(data, AudioDataModule) else 0
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[CONFIG_KEY] = self.recipe.container().to_dict()
@@ -107,9 +120,11 @@ class ModelModule(LightningModule):
         values: dict[str, Any] = {
             f"train/{name}": term.value.detach() for name, term in losses.items()
         }
-        values |= {f"weight/{name}": term.weight for name, term in losses.items() if term.decays}
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        self.log_dict({**values, "train/latent_std": latents.detach().std(), "lr": rate})
+        values |= {"train/loss": loss.detach(), "train/latent_std": latents.detach().std()}
+        values = mean_over_ranks(values)
+        self.log("train/loss", values.pop("train/loss"), prog_bar=True)
+        weights = {f"weight/{name}": term.weight for name, term in losses.items() if term.decays}
+        self.log_dict({**values, **weights, "lr": rate})
 
     def clip(self, network: nn.Module, optimizer: Optimizer) -> None:
         """Limits the norm of a network's gradient, if the recipe says so."""

@@ -34,6 +34,7 @@ from zoo.training.callbacks.sample_counter import SampleCounter
 from zoo.training.callbacks.seeded_steps import SeededSteps
 from zoo.training.checkpoint_io import WholeCheckpoints
 from zoo.training.loggers import build_loggers
+from zoo.training.ranks import folder_of_first
 
 LAST = Path("checkpoints") / "last.ckpt"
 _FOLDER = "ZOO_RUN_FOLDER"
@@ -73,6 +74,8 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
     )
     data.setup()
     trainer = _trainer(recipe, folder)
+    if resume is None and (first := folder_of_first(trainer, folder)) != folder:
+        folder, trainer = first, _trainer(recipe, first)
     _open(folder, recipe)
     trainer.loggers = build_loggers(recipe, folder)
     interrupted = False
@@ -208,6 +211,11 @@ def _strategy(recipe: AnyRecipe) -> str:
 
     Each of an adversary's two passes leaves the other network out, a frozen encoder is left out,
     and a diffusion network may have weights for conditions that no autoencoder has.
+
+    Lightning runs the training step inside DDP's own forward and announces each `manual_backward`
+    to it, so every backward pass averages the gradients while it computes them, before they are
+    clipped. Price: an adversary's pass sends zeros for the other network too. Averaging by hand
+    would send half as much, but only after the backward pass.
     """
     config = recipe.trainer
     single = config.devices in (1, "1") and config.num_nodes == 1
