@@ -9,6 +9,7 @@ from lightning import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from zoo.config.recipe import AnyRecipe
+from zoo.evaluation.pesq import require_pesq
 from zoo.training.callbacks.averaged_weights import AveragedWeights
 from zoo.training.callbacks.best_checkpoints import BestCheckpoints
 from zoo.training.callbacks.early_stopping import Plateau
@@ -17,10 +18,15 @@ from zoo.training.callbacks.finite_loss import FiniteLoss
 from zoo.training.callbacks.progress import TrainingProgress
 from zoo.training.callbacks.sample_counter import SampleCounter
 from zoo.training.callbacks.seeded_steps import SeededSteps
+from zoo.training.callbacks.speech_quality import SpeechQuality
 
 
 def build_callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
-    """The callbacks of a run whose files lie in `folder`, in the order in which they are asked."""
+    """The callbacks of a run whose files lie in `folder`, in the order in which they are asked.
+
+    Raises:
+        ConfigError: where a metric needs a package that is missing.
+    """
     kept, stopping = recipe.checkpoints, recipe.early_stopping
     callbacks: list[Callback] = [
         SeededSteps(recipe.seed),
@@ -34,6 +40,9 @@ def build_callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
         ),
         BestCheckpoints(folder / "checkpoints", kept.monitor, kept.direction, kept.keep),
     ]
+    if "pesq" in recipe.metrics:
+        require_pesq()
+        callbacks.append(SpeechQuality(recipe.sample_rate))
     if recipe.ema is not None:
         callbacks.append(AveragedWeights(recipe.ema.beta, recipe.ema.power))
     if recipe.examples.clips > 0:
