@@ -27,11 +27,11 @@ class Kept:
 
 
 class BestCheckpoints(Checkpoint):
-    """After each validation, keeps the `keep` best checkpoints and the name `best.ckpt` for the best.
+    """After each validation, keeps the best checkpoints, and the name `best.ckpt` for the first.
 
-    The list is the folder itself, since names carry step and value: whatever `last.ckpt` knew when
-    a run was killed, the resumed one goes on with the files that are there. A file is removed only
-    after a better one is whole.
+    The list is the folder itself, since names carry step and value: whatever `last.ckpt` knew
+    when a run was killed, the resumed one goes on with the files that are there. A file is removed
+    only after a better one is whole.
 
     Args:
         folder: gets `step-001000_val-mel_0.83.ckpt`; files of other metrics are left alone.
