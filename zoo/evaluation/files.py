@@ -15,8 +15,8 @@ from zoo.data.files import Audio, find_audio, read_audio
 from zoo.errors import AudioError, ConfigError, ZooError
 from zoo.evaluation.memory import peak_memory
 from zoo.evaluation.metrics import measure
-from zoo.evaluation.pesq import PESQ_RATE, has_pesq, pesq
 from zoo.evaluation.report import Broken, FileReport, Report
+from zoo.evaluation.speech import PESQ_RATE, has_pesq, pesq
 
 # What one file may do to a model: too long for the memory, too short for a network, …
 _MISHAPS = (ZooError, OSError, RuntimeError, ValueError, MemoryError)

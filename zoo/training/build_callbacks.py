@@ -8,17 +8,20 @@ from pathlib import Path
 from lightning import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from zoo.config.recipe import AnyRecipe
-from zoo.evaluation.pesq import require_pesq
+from zoo.config.recipe import AnyRecipe, RecipeConfig
+from zoo.evaluation.speech import require_pesq
 from zoo.training.callbacks.averaged_weights import AveragedWeights
 from zoo.training.callbacks.best_checkpoints import BestCheckpoints
 from zoo.training.callbacks.early_stopping import Plateau
 from zoo.training.callbacks.examples import Examples
 from zoo.training.callbacks.finite_loss import FiniteLoss
+from zoo.training.callbacks.latents import Latents
 from zoo.training.callbacks.progress import TrainingProgress
 from zoo.training.callbacks.sample_counter import SampleCounter
 from zoo.training.callbacks.seeded_steps import SeededSteps
+from zoo.training.callbacks.sensitivity import Sensitivity
 from zoo.training.callbacks.speech_quality import SpeechQuality
+from zoo.training.callbacks.speed import Speed
 
 
 def build_callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
@@ -47,6 +50,12 @@ def build_callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
         callbacks.append(AveragedWeights(recipe.ema.beta, recipe.ema.power))
     if recipe.examples.clips > 0:
         callbacks.append(Examples(folder / "examples", recipe.examples.clips, recipe.sample_rate))
+    if recipe.watch.latents:
+        callbacks.append(Latents(folder / "examples", recipe.sample_rate))
+    if recipe.watch.sensitivity and isinstance(recipe, RecipeConfig) and recipe.discriminator:
+        callbacks.append(Sensitivity(folder / "examples", recipe.sample_rate))
+    if recipe.watch.speed:
+        callbacks.append(Speed(recipe.sample_rate))
     if stopping is not None:
         callbacks.append(
             Plateau(stopping.monitor, stopping.direction, stopping.patience, stopping.min_delta)

@@ -25,8 +25,9 @@ from zoo.errors import AudioError, CheckpointError, TrainingError
 from zoo.training.build import build_module
 from zoo.training.build_callbacks import build_callbacks
 from zoo.training.callbacks.interruption import Interruption, InterruptionError
+from zoo.training.callbacks.speed import DataWait
 from zoo.training.checkpoint_io import WholeCheckpoints
-from zoo.training.loggers import build_loggers
+from zoo.training.loggers import build_loggers, check_logger, upload_checkpoints
 
 LAST = Path("checkpoints") / "last.ckpt"
 _FOLDER = "ZOO_RUN_FOLDER"
@@ -53,6 +54,7 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
         TrainingError: when the loss is no longer finite.
     """
     _quieten()
+    check_logger(recipe)
     folder = resume or _shared_folder(recipe)
     checkpoint = None if resume is None else _checked(folder / LAST, recipe)
     seed_everything(recipe.seed, verbose=False)
@@ -79,6 +81,8 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
         raise AudioError(str(error).splitlines()[-1].rpartition("AudioError: ")[2]) from None
     finally:
         os.environ.pop(_FOLDER, None)
+    if recipe.logger.artifacts:
+        upload_checkpoints(trainer.loggers, folder)
     if interrupted:
         resume_it = f"zoo train resume={quote(str(folder))}"
         say(f"stopped at step {trainer.global_step}; go on with: {resume_it}")
@@ -157,7 +161,7 @@ def _lightning_trainer(recipe: AnyRecipe, folder: Path, devices: list[int] | int
         deterministic=config.deterministic,
         benchmark=config.benchmark,
         detect_anomaly=config.detect_anomaly,
-        profiler=config.profiler,
+        profiler=config.profiler or DataWait(),
         plugins=WholeCheckpoints(),
         logger=False,
         callbacks=[*build_callbacks(recipe, folder), Interruption(folder / LAST)],

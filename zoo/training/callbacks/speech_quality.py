@@ -8,7 +8,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from zoo.evaluation.pesq import pesq
+from zoo.evaluation.speech import pesq
 from zoo.training.module import Reconstruction
 
 

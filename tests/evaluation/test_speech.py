@@ -14,7 +14,7 @@ import torch
 from tests.shrunk import shrunk
 from zoo.data.resample import resample
 from zoo.errors import AudioError, ConfigError
-from zoo.evaluation import pesq as module
+from zoo.evaluation import speech as module
 from zoo.training.run import train
 
 
