@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import soundfile
@@ -38,11 +39,12 @@ def show_image(trainer: Trainer, name: str, file: Path) -> None:
 
 
 def _play(logger: TensorBoardLogger, name: str, file: Path, step: int) -> None:
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto import summary_pb2
 
     values, rate = soundfile.read(file, always_2d=True)
     content = io.BytesIO()
     soundfile.write(content, values, rate, subtype="PCM_16", format="WAV")
+    Summary: Any = summary_pb2.Summary  # type: ignore[attr-defined]  # noqa: N806
     # torch's `add_audio` takes one channel alone.
     sound = Summary.Audio(
         sample_rate=rate,

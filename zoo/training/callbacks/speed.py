@@ -49,7 +49,7 @@ class Speed(Callback):
         self._paused = 0.0
         self._since = 0.0
         self._waited = 0.0
-        self._updates = 0
+        self._updates: Any = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._begin(trainer, pl_module)
@@ -72,13 +72,13 @@ class Speed(Callback):
         if trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return
         spent = max(time.perf_counter() - self._since - self._paused, 1e-9)
-        updates: int = pl_module.updates  # type: ignore[assignment]
+        updates: Any = pl_module.updates
         facts = {
             "realtime": self._audio_seconds / spent,
             "updates_per_second": (updates - self._updates) / spent,
         }
-        if isinstance(trainer.profiler, DataWait):
-            facts["data_wait"] = (trainer.profiler.seconds - self._waited) / spent
+        if (profiler := _data_wait(trainer)) is not None:
+            facts["data_wait"] = (profiler.seconds - self._waited) / spent
         if pl_module.device.type == "cuda":
             facts["gpu_peak_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
             torch.cuda.reset_peak_memory_stats(pl_module.device)
@@ -88,6 +88,10 @@ class Speed(Callback):
     def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._audio_seconds = self._paused = 0.0
         self._since = time.perf_counter()
-        self._updates = pl_module.updates  # type: ignore[assignment]
-        if isinstance(trainer.profiler, DataWait):
-            self._waited = trainer.profiler.seconds
+        self._updates = pl_module.updates
+        if (profiler := _data_wait(trainer)) is not None:
+            self._waited = profiler.seconds
+
+
+def _data_wait(trainer: Any) -> DataWait | None:
+    return trainer.profiler if isinstance(trainer.profiler, DataWait) else None
