@@ -74,7 +74,8 @@ class Latents(Callback):
             "dead": found.dead.double().mean(),
             "effective_dimensions": found.effective_dimensions,
         }
-        pl_module.log_dict({f"latent/{name}": float(value) for name, value in facts.items()})
+        values = {f"latent/{name}": float(value) for name, value in facts.items()}
+        pl_module.log_dict(values, sync_dist=True)
         if trainer.is_global_zero and not trainer.sanity_checking:
             figure = latents_figure(found, self._clip, self._seconds)
             file = write_png(figure, step_folder(self.folder, trainer) / "latents.png")

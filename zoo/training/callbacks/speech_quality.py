@@ -37,11 +37,13 @@ class SpeechQuality(Callback):
         self._values.append(pesq(outputs.decoded, outputs.reals, self.sample_rate))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        values = torch.cat(self._values)
-        heard = values.isfinite()
-        facts = [values[heard].sum(), heard.sum(), (~heard).sum()]
+        of_clips = torch.cat(self._values)
+        heard = of_clips.isfinite()
+        facts = [of_clips[heard].sum(), heard.sum(), (~heard).sum()]
         # Sums over all processes, since each may leave out another number of clips.
         total, count, left_out = trainer.strategy.reduce(
             torch.stack([fact.float() for fact in facts]).to(pl_module.device), reduce_op="sum"
         )
-        pl_module.log_dict({"val/pesq": total / count, "val/pesq_left_out": left_out})
+        # The same in all processes, so their mean is it too.
+        values = {"val/pesq": total / count, "val/pesq_left_out": left_out}
+        pl_module.log_dict(values, sync_dist=True)
