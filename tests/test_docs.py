@@ -21,6 +21,7 @@ COMMANDS = {
     "encode",
     "decode",
     "reconstruct",
+    "evaluate",
     "validate",
     "list",
     "show",

@@ -10,6 +10,7 @@ from zoo.errors import AudioError, CheckpointError, ConfigError, TrainingError, 
 if TYPE_CHECKING:
     from zoo.config.library import list_models, list_recipes
     from zoo.data.files import read_audio, write_audio
+    from zoo.evaluation.files import evaluate
     from zoo.inference.codec import Codec
     from zoo.inference.latents import Latents
     from zoo.load import from_checkpoint, from_config
@@ -25,6 +26,7 @@ __all__ = [
     "TrainingError",
     "ZooError",
     "__version__",
+    "evaluate",
     "from_checkpoint",
     "from_config",
     "list_models",
@@ -36,6 +38,7 @@ __all__ = [
 _HOME = {
     "Codec": "zoo.inference.codec",
     "Latents": "zoo.inference.latents",
+    "evaluate": "zoo.evaluation.files",
     "from_checkpoint": "zoo.load",
     "from_config": "zoo.load",
     "list_models": "zoo.config.library",

@@ -12,6 +12,7 @@ import typer
 from zoo.cli.decode import decode
 from zoo.cli.diff import diff
 from zoo.cli.encode import encode
+from zoo.cli.evaluate import evaluate
 from zoo.cli.list import list_
 from zoo.cli.reconstruct import reconstruct
 from zoo.cli.schema import schema
@@ -32,6 +33,7 @@ app.command()(train)
 app.command()(encode)
 app.command()(decode)
 app.command()(reconstruct)
+app.command()(evaluate)
 app.command()(validate)
 app.command("list")(list_)
 app.command()(show)

@@ -33,7 +33,16 @@ from zoo.config.sampling import DecodingConfig
 from zoo.config.schedule import ScheduleConfig
 from zoo.config.teacher import TeacherConfig
 from zoo.config.timesteps import TimestepsConfig, UniformTimestepsConfig
-from zoo.config.trainer import CheckpointsConfig, ExamplesConfig, LoggerConfig, TrainerConfig
+from zoo.config.trainer import (
+    PESQ_SAMPLE_RATE,
+    CheckpointsConfig,
+    EarlyStoppingConfig,
+    ExamplesConfig,
+    ExtraMetric,
+    LoggerConfig,
+    TrainerConfig,
+    WatchConfig,
+)
 from zoo.errors import Problem
 
 Part = Literal["encoder", "bottleneck", "decoder", "diffusion"]
@@ -79,9 +88,18 @@ class BaseRecipeConfig(BaseAutoencoderConfigContainer):
     checkpoints: CheckpointsConfig = Field(
         default_factory=lambda: CheckpointsConfig(), description="Checkpoints"
     )
+    metrics: tuple[ExtraMetric, ...] = Field(
+        default=(), description="Validation metrics besides si_sdr, mel and stft"
+    )
+    early_stopping: EarlyStoppingConfig | None = Field(
+        default=None, description="End a run that no longer gets better; null: never"
+    )
     logger: LoggerConfig = Field(default_factory=lambda: LoggerConfig(), description="Logs")
     examples: ExamplesConfig = Field(
         default_factory=lambda: ExamplesConfig(), description="Audio and pictures"
+    )
+    watch: WatchConfig = Field(
+        default_factory=lambda: WatchConfig(), description="What else is measured"
     )
 
 
@@ -192,6 +210,7 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
         part: OptimizationConfig = getattr(recipe.optimizers, network)
         yield from _within(f"optimizers.{network}.optimizer", part.optimizer.contradictions())
     yield from _shards(recipe)
+    yield from _of_watching(recipe)
     if recipe.engine != "zoo" and recipe.checkpointing == "on":
         yield Problem("checkpointing", f"engine '{recipe.engine}' decides this for itself")
     if recipe.data.segment_samples % model.min_length:
@@ -241,6 +260,22 @@ def _of_training(recipe: RecipeConfig) -> Iterator[Problem]:
     decoder_learns = "decoder" not in recipe.freeze and recipe.model.decoder.requires_grad
     if schedule.freeze_encoder_at is not None and not decoder_learns:
         yield Problem("schedule.freeze_encoder_at", "leaves nothing to train: no decoder learns")
+
+
+def _of_watching(recipe: AnyRecipe) -> Iterator[Problem]:
+    if "pesq" in recipe.metrics and recipe.sample_rate < PESQ_SAMPLE_RATE:
+        yield Problem("metrics", f"pesq needs a sample_rate of {PESQ_SAMPLE_RATE} Hz or more")
+    for key in ("checkpoints", "early_stopping"):
+        section: CheckpointsConfig | EarlyStoppingConfig | None = getattr(recipe, key)
+        if section is None:
+            continue
+        yield from _within(key, section.contradictions())
+        if section.monitor == "val/pesq" and "pesq" not in recipe.metrics:
+            yield Problem(f"{key}.monitor", "val/pesq is logged with metrics=[pesq] only")
+    if recipe.early_stopping is not None and recipe.trainer.limit_val_batches == 0:
+        yield Problem("early_stopping", "trainer.limit_val_batches is 0: nothing is validated")
+    if recipe.logger.artifacts and recipe.logger.type != "wandb":
+        yield Problem("logger.artifacts", "only where logger.type is wandb")
 
 
 def _within(path: str, problems: Iterator[Problem]) -> Iterator[Problem]:

@@ -25,7 +25,17 @@ from zoo.writing import write_whole
 
 RECIPE_FILE = "recipe.yaml"
 _DEFAULT_RECIPES = {"diffusion_autoencoder": "dit_diffae"}
-_CHANGEABLE = ("trainer.", "data.workers", "data.folder", "logger.", "checkpoints.", "examples.")
+_CHANGEABLE = (
+    "trainer.",
+    "data.workers",
+    "data.folder",
+    "logger.",
+    "checkpoints.",
+    "examples.",
+    "watch.",
+    "early_stopping",
+    "metrics",
+)
 
 
 _KEPT = ("batch_size", "workers")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from zoo.config.base import Bool, Config, NonNegativeFloat, NonNegativeInt, PositiveInt
+from zoo.errors import Problem
 
-LoggerName = Literal["wandb", "csv"]
+LoggerName = Literal["wandb", "tensorboard", "csv"]
+Metric = Literal["val/stft", "val/mel", "val/si_sdr", "val/pesq"]
+HIGHER_IS_BETTER = ("val/si_sdr", "val/pesq")
+ExtraMetric = Literal["pesq"]
+PESQ_SAMPLE_RATE = 16000
 Precision = Literal[
     "32-true",
     "bf16-mixed",
@@ -55,23 +61,65 @@ class TrainerConfig(Config):
     enable_progress_bar: Bool = Field(default=True, description="Show a progress bar")
 
 
-class CheckpointsConfig(Config):
+class MonitorConfig(Config):
+    """A validation metric, and which of its values are better."""
+
+    monitor: Metric = Field(default="val/stft", description="Validation metric that decides")
+    mode: Literal["min", "max"] | None = Field(
+        default=None, description="Which values are better; null: as the metric is defined"
+    )
+
+    @property
+    def direction(self) -> Literal["min", "max"]:
+        return "max" if self.monitor in HIGHER_IS_BETTER else "min"
+
+    def contradictions(self) -> Iterator[Problem]:
+        if self.mode not in (None, self.direction):
+            better = "higher" if self.direction == "max" else "lower"
+            yield Problem("mode", f"{self.monitor} is better where it is {better}; leave mode out")
+
+
+class CheckpointsConfig(MonitorConfig):
     """What is kept of a run."""
 
     every_n_steps: PositiveInt = Field(default=1000, description="Steps between writes of `last`")
-    monitor: Literal["val/stft", "val/mel", "val/si_sdr"] = Field(
-        default="val/stft", description="Metric that decides which checkpoint is best"
+    keep: PositiveInt = Field(default=1, description="How many of the best are kept")
+
+
+class EarlyStoppingConfig(MonitorConfig):
+    """When a run ends that no longer gets better."""
+
+    patience: PositiveInt = Field(default=10, description="Validations without improvement")
+    min_delta: NonNegativeFloat = Field(
+        default=0.0, description="Least change that is an improvement, in the metric's unit"
     )
 
 
 class LoggerConfig(Config):
     """Where metrics go besides a csv file."""
 
-    type: LoggerName = Field(default="wandb", description="wandb, or csv alone")
+    type: LoggerName = Field(default="wandb", description="wandb, tensorboard, or csv alone")
     project: str = Field(default="zoo", description="Project at wandb")
+    artifacts: Bool = Field(
+        default=False, description="Upload best and last checkpoint to wandb when the run ends"
+    )
 
 
 class ExamplesConfig(Config):
     """What each validation writes to listen to and to look at."""
 
     clips: NonNegativeInt = Field(default=4, description="Clips written at each validation")
+
+
+class WatchConfig(Config):
+    """What is measured of a run besides its losses."""
+
+    latents: Bool = Field(
+        default=True, description="Statistics and principal components of validation's latents"
+    )
+    sensitivity: Bool = Field(
+        default=True, description="A picture of where the discriminator looks, at each validation"
+    )
+    speed: Bool = Field(
+        default=True, description="Audio and updates per second, wait for data, GPU memory"
+    )

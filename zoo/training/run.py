@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 import warnings
@@ -13,9 +12,8 @@ from shlex import quote
 from typing import Any
 
 import torch
-from lightning import Callback, Trainer, seed_everything
+from lightning import Trainer, seed_everything
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.checkpoints.files import read_ckpt
@@ -25,15 +23,11 @@ from zoo.data.messages import say
 from zoo.data.module import AudioDataModule
 from zoo.errors import AudioError, CheckpointError, TrainingError
 from zoo.training.build import build_module
-from zoo.training.callbacks.averaged_weights import AveragedWeights
-from zoo.training.callbacks.examples import Examples
-from zoo.training.callbacks.finite_loss import FiniteLoss
+from zoo.training.build_callbacks import build_callbacks
 from zoo.training.callbacks.interruption import Interruption, InterruptionError
-from zoo.training.callbacks.progress import TrainingProgress
-from zoo.training.callbacks.sample_counter import SampleCounter
-from zoo.training.callbacks.seeded_steps import SeededSteps
+from zoo.training.callbacks.speed import DataWait
 from zoo.training.checkpoint_io import WholeCheckpoints
-from zoo.training.loggers import build_loggers
+from zoo.training.loggers import build_loggers, check_logger, upload_checkpoints
 from zoo.training.ranks import folder_of_first
 
 LAST = Path("checkpoints") / "last.ckpt"
@@ -61,6 +55,7 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
         TrainingError: when the loss is no longer finite.
     """
     _quieten()
+    check_logger(recipe)
     folder = resume or _shared_folder(recipe)
     checkpoint = None if resume is None else _checked(folder / LAST, recipe)
     seed_everything(recipe.seed, verbose=False)
@@ -89,6 +84,8 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
         raise AudioError(str(error).splitlines()[-1].rpartition("AudioError: ")[2]) from None
     finally:
         os.environ.pop(_FOLDER, None)
+    if recipe.logger.artifacts:
+        upload_checkpoints(trainer.loggers, folder)
     if interrupted:
         resume_it = f"zoo train resume={quote(str(folder))}"
         say(f"stopped at step {trainer.global_step}; go on with: {resume_it}")
@@ -167,43 +164,16 @@ def _lightning_trainer(recipe: AnyRecipe, folder: Path, devices: list[int] | int
         deterministic=config.deterministic,
         benchmark=config.benchmark,
         detect_anomaly=config.detect_anomaly,
-        profiler=config.profiler,
+        profiler=config.profiler or DataWait(),
         plugins=WholeCheckpoints(),
         logger=False,
-        callbacks=[*_callbacks(recipe, folder), Interruption(folder / LAST)],
+        callbacks=[*build_callbacks(recipe, folder), Interruption(folder / LAST)],
         default_root_dir=folder,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_model_summary=False,
         enable_progress_bar=config.enable_progress_bar,
     )
-
-
-def _callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
-    checkpoints = {"dirpath": folder / "checkpoints", "enable_version_counter": False}
-    monitor = recipe.checkpoints.monitor
-    callbacks: list[Callback] = [
-        SeededSteps(recipe.seed),
-        SampleCounter(),
-        FiniteLoss(math.gcd(recipe.trainer.log_every_n_steps, recipe.checkpoints.every_n_steps)),
-        ModelCheckpoint(
-            filename="last", every_n_train_steps=recipe.checkpoints.every_n_steps, **checkpoints
-        ),
-        ModelCheckpoint(
-            filename="best",
-            monitor=monitor,
-            mode="max" if monitor == "val/si_sdr" else "min",
-            save_on_train_epoch_end=False,
-            **checkpoints,
-        ),
-    ]
-    if recipe.ema is not None:
-        callbacks.append(AveragedWeights(recipe.ema.beta, recipe.ema.power))
-    if recipe.examples.clips > 0:
-        callbacks.append(Examples(folder / "examples", recipe.examples.clips, recipe.sample_rate))
-    if recipe.trainer.enable_progress_bar:
-        callbacks.append(TrainingProgress(recipe.sample_rate))
-    return callbacks
 
 
 def _strategy(recipe: AnyRecipe) -> str:
@@ -241,5 +211,6 @@ def _quieten() -> None:
         ".*treespec, LeafSpec.*",
         ".*no pre-optimization state was saved.*",
         ".*exists and is not empty.*",
+        ".*callbacks used to create the checkpoint.*",
     ):
         warnings.filterwarnings("ignore", text)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import WandbLogger
 
 from zoo.data.files import write_audio
 from zoo.evaluation.plots import spectrogram_figure, write_png
 from zoo.training.module import Reconstruction
+from zoo.training.shown import show_audio, show_image, step_folder
 
 
 class Examples(Callback):
@@ -42,7 +42,7 @@ class Examples(Callback):
         if not trainer.is_global_zero or trainer.sanity_checking:
             return
         assert isinstance(outputs, Reconstruction)
-        folder = self.folder / f"step-{trainer.global_step:06d}"
+        folder = step_folder(self.folder, trainer)
         for real, decoded in zip(outputs.reals, outputs.decoded, strict=True):
             if self._written == self.clips:
                 return
@@ -50,17 +50,9 @@ class Examples(Callback):
             for side, audio in pair.items():
                 name = f"clip-{self._written}-{side}.wav"
                 write_audio(folder / name, audio, self.sample_rate)
+                show_audio(trainer, f"examples/{self._written}-{side}", folder / name)
             if self._written == 0:
                 figure = spectrogram_figure(pair["input"], pair["output"], self.sample_rate)
-                write_png(figure, folder / "spectrogram.png")
-            self._show(trainer, folder, self._written)
+                file = write_png(figure, folder / "spectrogram.png")
+                show_image(trainer, "examples/spectrogram", file)
             self._written += 1
-
-    def _show(self, trainer: Trainer, folder: Path, clip: int) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                for side in ("input", "output"):
-                    file = str(folder / f"clip-{clip}-{side}.wav")
-                    logger.log_audio(f"examples/{clip}-{side}", [file])
-                if clip == 0:
-                    logger.log_image("examples/spectrogram", [str(folder / "spectrogram.png")])
