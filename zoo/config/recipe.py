@@ -186,7 +186,8 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
             assert_never(recipe)
     for network in networks:
         part: OptimizationConfig = getattr(recipe.optimizers, network)
-        yield from _within(f"optimizers.{network}.optimizer", part.optimizer.contradictions())
+        updates = _updates(recipe, network)
+        yield from _within(f"optimizers.{network}", part.contradictions(updates))
     if recipe.engine != "zoo" and recipe.checkpointing == "on":
         yield Problem("checkpointing", f"engine '{recipe.engine}' decides this for itself")
     if recipe.data.segment_samples % model.min_length:
@@ -220,6 +221,21 @@ def _of_training(recipe: RecipeConfig) -> Iterator[Problem]:
     decoder_learns = "decoder" not in recipe.freeze and recipe.model.decoder.requires_grad
     if schedule.freeze_encoder_at is not None and not decoder_learns:
         yield Problem("schedule.freeze_encoder_at", "leaves nothing to train: no decoder learns")
+
+
+def _updates(recipe: AnyRecipe, network: str) -> int:
+    """How many updates a network will have had at the end of the run, at most; -1: no end."""
+    steps = recipe.trainer.max_steps
+    if isinstance(recipe, DiffusionRecipeConfig):
+        return steps
+    judge = recipe.discriminator
+    if judge is None:
+        return 0 if network == "discriminator" else steps
+    if steps < 0 or not recipe.schedule.alternate:
+        return steps
+    first = judge.warmup_steps if judge.warmup_mode == "full" else 0
+    odd = max(0, steps // 2 - first // 2)
+    return odd if network == "discriminator" else steps - odd
 
 
 def _within(path: str, problems: Iterator[Problem]) -> Iterator[Problem]:
