@@ -11,6 +11,7 @@ from zoo.config import rules
 from zoo.config.base import NonNegativeInt
 from zoo.config.data import DataConfig
 from zoo.config.discriminators import DiscriminatorConfig
+from zoo.config.guard import GuardConfig
 from zoo.config.load import model_kind
 from zoo.config.losses import DiffusionLossesConfig, LossesConfig
 from zoo.config.model import (
@@ -74,6 +75,10 @@ class BaseRecipeConfig(BaseAutoencoderConfigContainer):
     )
     checkpointing: Annotated[Literal["off", "on"], BeforeValidator(_off_or_on)] = Field(
         default="off", description="Recompute activations to save memory"
+    )
+    guard: GuardConfig | None = Field(
+        default_factory=lambda: GuardConfig(),
+        description="Against updates that are not finite; null: none",
     )
     trainer: TrainerConfig = Field(default_factory=lambda: TrainerConfig(), description="Trainer")
     checkpoints: CheckpointsConfig = Field(

@@ -27,7 +27,8 @@ class _Pass(Reconstruction):
 class AutoencoderModule(ModelModule):
     """Trains an `AudioAutoencoder`, ours or upstream's, with or without an adversary.
 
-    Each batch updates the discriminator, then the autoencoder, from one forward pass.
+    Each batch updates the discriminator, then the autoencoder, from one forward pass; where several
+    batches make an update, both are updated after the last.
     `trainer.global_step` counts updates of the autoencoder. With `schedule.alternate` each batch
     updates one of the two, and `global_step` counts both.
 
@@ -68,7 +69,7 @@ class AutoencoderModule(ModelModule):
             return super().networks()
         return [*super().networks(), ("discriminator", self.adversary.discriminator)]
 
-    def training_step(self, audio: Tensor, batch_index: int) -> None:
+    def learn(self, audio: Tensor) -> None:
         step, schedule = self.global_step, self.recipe.schedule
         judge_learns = self.adversary is not None and self.adversary.learns(step)
         if schedule.alternate:
@@ -114,19 +115,7 @@ class AutoencoderModule(ModelModule):
 
     def _update_discriminator(self, adversary: Adversary, batch: Reconstruction) -> None:
         loss = adversary.discriminator_loss(batch.reals, batch.decoded.detach())
-        optimizer = self.all_optimizers()[1]
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        self.clip(adversary.discriminator, optimizer.optimizer)
-        if self.recipe.schedule.alternate:
-            optimizer.step()
-        else:
-            # The strategy's own call: a LightningOptimizer would advance `global_step` twice a
-            # batch.
-            self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=_nothing)
-        self.advance(optimizer.optimizer)
-        self.log("train/discriminator", loss.detach(), prog_bar=True)
+        self.gather("discriminator", loss, {"train/discriminator": loss.detach()})
 
-
-def _nothing() -> None:
-    return None
+    def counts(self, name: str) -> bool:
+        return super().counts(name) or self.recipe.schedule.alternate

@@ -24,15 +24,22 @@ class Balancer(nn.Module):
         total_norm: What is shared out.
         decay: Of the running norms.
         per_item: Whether a norm is the mean of those of the batch's items, or of the whole batch.
+        batches: How many of them make an update, which takes the mean of their gradients. One
+            batch as large as all would give the same.
 
     Source: Défossez et al., arXiv 2210.13438, section 3.4.
     """
 
     def __init__(
-        self, total_norm: float = 1.0, decay: float = 0.999, *, per_item: bool = True
+        self,
+        total_norm: float = 1.0,
+        decay: float = 0.999,
+        *,
+        per_item: bool = True,
+        batches: int = 1,
     ) -> None:
         super().__init__()
-        self.total_norm = total_norm
+        self.total_norm = total_norm * (batches if per_item else batches**0.5)
         self.decay = decay
         self.per_item = per_item
         # Name → the decayed sum of norms, and that of ones.
@@ -65,7 +72,8 @@ class Balancer(nn.Module):
         return norm
 
     def _running(self, name: str, norm: Tensor) -> Tensor:
-        pair = torch.stack([norm, torch.ones_like(norm)])
+        # A norm that is not finite would stay in the sum for good.
+        pair = torch.stack([norm, torch.ones_like(norm)]).where(norm.isfinite(), 0.0)
         if name in self._sums:
             pair = pair + self.decay * self._sums[name].to(pair)
         self._sums[name] = pair

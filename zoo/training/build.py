@@ -75,6 +75,7 @@ def build_module(recipe: AnyRecipe, resumed: bool = False) -> ModelModule:
                 )
                 adversary = Adversary(discriminator, recipe.discriminator)
             balancer = recipe.losses.balancer
+            batches = recipe.trainer.accumulate_grad_batches
             return AutoencoderModule(
                 model,
                 build_objective(recipe),
@@ -82,7 +83,7 @@ def build_module(recipe: AnyRecipe, resumed: bool = False) -> ModelModule:
                 configure,
                 recipe,
                 teacher=build_teacher(recipe, model),
-                balancer=balancer and Balancer(**dict(balancer)),
+                balancer=balancer and Balancer(**dict(balancer), batches=batches),
             )
         case DiffusionRecipeConfig():
             return DiffusionAutoencoderModule(

@@ -43,7 +43,7 @@ class DiffusionAutoencoderModule(ModelModule):
         self.process = process
         self.timesteps = timesteps
 
-    def training_step(self, audio: Tensor, batch_index: int) -> None:
+    def learn(self, audio: Tensor) -> None:
         model: Any = self.model
         reals = fit_channels(audio, model.out_channels)
         # In float32, whatever the precision of the network: small times need it.

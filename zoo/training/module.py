@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,13 +11,17 @@ import torch
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from zoo.checkpoints.files import CONFIG_KEY
 from zoo.config.recipe import AnyRecipe
 from zoo.evaluation.metrics import measure
+from zoo.training.gradients import clip_gradients, gradient_norm
+from zoo.training.guard import Guard
 from zoo.training.objective import Objective, Term
 
+GUARD_KEY = "guard"
 Configure = Callable[[nn.Module], tuple[Optimizer, Any]]
 
 
@@ -33,11 +38,19 @@ class Reconstruction:
 class ModelModule(LightningModule):
     """Optimises, validates and saves a model. A batch is (batch, channels, samples).
 
+    `learn` adds a batch to the gradients; after `trainer.accumulate_grad_batches` of them the
+    networks are updated. An update that is not finite is left out, and `trainer.global_step`, which
+    counts updates, stays as it was.
+
     Args:
         model: ours or upstream's.
         objective: reconstruction and bottleneck losses.
         configure: gives a network's optimiser and learning-rate schedule (or None), by its name.
-        recipe: written into the checkpoint; its `trainer.gradient_clip_val` is applied here.
+        recipe: written into the checkpoint; its accumulation and clipping are applied here.
+
+    Attributes:
+        held: batches in the gradients since the last update.
+        guard: decides which updates are made; None: all are.
     """
 
     def __init__(
@@ -50,6 +63,11 @@ class ModelModule(LightningModule):
         super().__init__()
         # Lightning clips and accumulates for one optimiser only.
         self.automatic_optimization = False
+        self.held = 0
+        self.guard = None if recipe.guard is None else Guard(recipe.guard)
+        # Network → the sums of what is logged, over the batches that are held.
+        self._sums: dict[str, dict[str, Any]] = {}
+        self._is_scale_due = False
         self.model = model
         self.objective = objective
         self.configure = configure
@@ -73,6 +91,20 @@ class ModelModule(LightningModule):
         for part in self.recipe.freeze:
             getattr(self.model, part).eval()
 
+    def training_step(self, audio: Tensor, batch_index: int) -> None:
+        self.learn(audio)
+        self.held = (self.held + 1) % self.batches
+        if self.held == 0:
+            for name in tuple(self._sums):
+                self.update(name)
+            if self._is_scale_due:
+                self._scaler.update()
+                self._is_scale_due = False
+
+    def learn(self, audio: Tensor) -> None:
+        """Adds the gradients of a batch to those that are held."""
+        raise NotImplementedError
+
     def reconstruct(self, audio: Tensor, batch_index: int) -> Reconstruction:
         """Encodes and decodes a batch; input and output come back equally long."""
         raise NotImplementedError
@@ -83,7 +115,7 @@ class ModelModule(LightningModule):
         metrics = measure(reconstruction.decoded.float(), reconstruction.reals.float(), rate)
         values = {"si_sdr": metrics.si_sdr_db, "mel": metrics.mel, "stft": metrics.stft}
         self.log_dict(
-            {f"val/{name}": value for name, value in values.items()},
+            {f"val/{name}": value for name, value in values.items()} | self._step_of_the_log(),
             batch_size=len(audio),
             sync_dist=True,
         )
@@ -91,34 +123,86 @@ class ModelModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[CONFIG_KEY] = self.recipe.container().to_dict()
+        if self.guard is not None:
+            checkpoint[GUARD_KEY] = self.guard.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.guard is not None and GUARD_KEY in checkpoint:
+            self.guard.load_state_dict(checkpoint[GUARD_KEY])
 
     def update_model(
         self, losses: dict[str, Term], latents: Tensor, descent: Tensor | None = None
     ) -> None:
-        """One step of the model's weights down `descent`, or the weighted sum of `losses`."""
+        """A batch's part in the model's update, down `descent` or the weighted sum of `losses`."""
         loss = torch.stack([term.weighted for term in losses.values()]).sum()
-        optimizer = self.all_optimizers()[0]
-        rate = optimizer.param_groups[0]["lr"]
-        optimizer.zero_grad()
-        self.manual_backward(loss if descent is None else descent)
-        self.clip(self.model, optimizer.optimizer)
-        optimizer.step()
-        self.advance(optimizer.optimizer)
-        values: dict[str, Any] = {
-            f"train/{name}": term.value.detach() for name, term in losses.items()
-        }
+        values: dict[str, Any] = {"train/loss": loss.detach()}
+        values |= {f"train/{name}": term.value.detach() for name, term in losses.items()}
         values |= {f"weight/{name}": term.weight for name, term in losses.items() if term.decays}
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        self.log_dict({**values, "train/latent_std": latents.detach().std(), "lr": rate})
+        values["train/latent_std"] = latents.detach().std()
+        self.gather("autoencoder", loss if descent is None else descent, values)
 
-    def clip(self, network: nn.Module, optimizer: Optimizer) -> None:
-        """Limits the norm of a network's gradient, if the recipe says so."""
-        limit = self.recipe.trainer.gradient_clip_val
-        if limit:
-            scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-            if scaler is not None:
-                scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(network.parameters(), limit)
+    def gather(self, name: str, descent: Tensor, values: Mapping[str, Any]) -> None:
+        """Adds a batch's share of the gradient to a network's, and its `values` to the log's."""
+        if self.held == 0:
+            self.optimizer(name).zero_grad()
+        wrapper = self.trainer.strategy.model
+        context = contextlib.nullcontext()
+        if self.held + 1 < self.batches and isinstance(wrapper, DistributedDataParallel):
+            context = wrapper.no_sync()
+        with context:
+            self.manual_backward(descent / self.batches)
+        sums = self._sums.setdefault(name, {})
+        for key, value in values.items():
+            sums[key] = sums.get(key, 0) + value / self.batches
+        if self.batches == 1:
+            # At once: the autoencoder hears the new discriminator. Of several batches, all hear
+            # the same one.
+            self.update(name)
+
+    def update(self, name: str) -> None:
+        """Moves a network down its gradient and logs the mean of the batches in it."""
+        values, network, optimizer = self._sums.pop(name), self.network(name), self.optimizer(name)
+        if self._scaler is not None:
+            self._scaler.unscale_(optimizer.optimizer)
+            self._is_scale_due = True
+        norm = gradient_norm(network)
+        loss = values["train/loss" if name == "autoencoder" else f"train/{name}"]
+        if self.guard is not None:
+            admitted = self.guard.admits(name, loss, norm, self._scaler)
+            self.log("train/skipped", float(self.guard.skipped))
+            if not admitted:
+                return
+        trainer = self.recipe.trainer
+        clip_gradients(network, norm, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
+        rate = self.step(name, optimizer)
+        if name == "autoencoder":
+            values |= {"lr": rate} | self._step_of_the_log()
+        values[f"grad_norm/{name}"] = norm
+        shown = [key for key in values if key in ("train/loss", "train/discriminator")]
+        self.log_dict({key: values.pop(key) for key in shown}, prog_bar=True)
+        self.log_dict(values)
+
+    def step(self, name: str, optimizer: LightningOptimizer) -> float:
+        """A step of the optimiser and of its schedule. Gives the learning rate."""
+        groups = optimizer.param_groups
+        rates = [group["lr"] for group in groups]
+        factor = 1.0 if self.guard is None else self.guard.factor
+        for group in groups:
+            group["lr"] *= factor
+        with self._unscaled_already():
+            if self.counts(name):
+                optimizer.step()
+            else:
+                # The strategy's own call: a LightningOptimizer would advance `global_step`.
+                self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=_nothing)
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+        self.advance(optimizer.optimizer)
+        return rates[0] * factor
+
+    def counts(self, name: str) -> bool:
+        """Whether an update of this network advances `trainer.global_step`."""
+        return name == "autoencoder"
 
     def advance(self, optimizer: Optimizer) -> None:
         """The schedule of `optimizer`, if it has one."""
@@ -127,9 +211,42 @@ class ModelModule(LightningModule):
             if scheduler.optimizer is optimizer:
                 scheduler.step()  # type: ignore[call-arg]
 
-    def all_optimizers(self) -> list[LightningOptimizer]:
-        """One for each of `networks`, in order."""
+    def network(self, name: str) -> nn.Module:
+        return dict(self.networks())[name]
+
+    def optimizer(self, name: str) -> LightningOptimizer:
         optimizers = self.optimizers()
-        return cast(
-            list[LightningOptimizer], optimizers if isinstance(optimizers, list) else [optimizers]
-        )
+        given = optimizers if isinstance(optimizers, list) else [optimizers]
+        names = [name for name, _ in self.networks()]
+        return cast(LightningOptimizer, given[names.index(name)])
+
+    @property
+    def batches(self) -> int:
+        """Batches that make one update."""
+        return self.recipe.trainer.accumulate_grad_batches
+
+    @property
+    def _scaler(self) -> Any:
+        """Of the losses, in float16; else None."""
+        return getattr(self.trainer.precision_plugin, "scaler", None)
+
+    @contextlib.contextmanager
+    def _unscaled_already(self) -> Iterator[None]:
+        """Lightning would divide the gradients by the scale of the losses once more."""
+        plugin: Any = self.trainer.precision_plugin
+        scaler = self._scaler
+        if scaler is not None:
+            plugin.scaler = None
+        try:
+            yield
+        finally:
+            if scaler is not None:
+                plugin.scaler = scaler
+
+    def _step_of_the_log(self) -> dict[str, float]:
+        """Lightning's loggers count batches, unless they are told the step."""
+        return {"step": float(self.global_step)} if self.batches > 1 else {}
+
+
+def _nothing() -> None:
+    return None

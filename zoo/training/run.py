@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 import warnings
@@ -27,9 +26,9 @@ from zoo.errors import AudioError, CheckpointError, TrainingError
 from zoo.training.build import build_module
 from zoo.training.callbacks.averaged_weights import AveragedWeights
 from zoo.training.callbacks.examples import Examples
-from zoo.training.callbacks.finite_loss import FiniteLoss
 from zoo.training.callbacks.interruption import Interruption, InterruptionError
 from zoo.training.callbacks.progress import TrainingProgress
+from zoo.training.callbacks.rollback import Rollback
 from zoo.training.callbacks.sample_counter import SampleCounter
 from zoo.training.callbacks.seeded_steps import SeededSteps
 from zoo.training.checkpoint_io import WholeCheckpoints
@@ -57,7 +56,7 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
 
     Raises:
         TrainingError, AudioError, CheckpointError, ConfigError: before the first step.
-        TrainingError: when the loss is no longer finite.
+        TrainingError: when updates are no longer finite, whatever the guard tries.
     """
     _quieten()
     folder = resume or _shared_folder(recipe)
@@ -148,6 +147,8 @@ def _trainer(recipe: AnyRecipe, folder: Path) -> Trainer:
 
 def _lightning_trainer(recipe: AnyRecipe, folder: Path, devices: list[int] | int | str) -> Trainer:
     config = recipe.trainer
+    # Lightning counts batches here.
+    batches = config.accumulate_grad_batches
     return Trainer(
         accelerator=config.accelerator,
         devices=devices,
@@ -157,10 +158,10 @@ def _lightning_trainer(recipe: AnyRecipe, folder: Path, devices: list[int] | int
         max_steps=config.max_steps,
         max_epochs=-1,
         max_time=config.max_time,
-        val_check_interval=config.val_check_interval,
+        val_check_interval=config.val_check_interval * batches,
         check_val_every_n_epoch=None,
         limit_val_batches=config.limit_val_batches,
-        log_every_n_steps=config.log_every_n_steps,
+        log_every_n_steps=config.log_every_n_steps * batches,
         deterministic=config.deterministic,
         benchmark=config.benchmark,
         detect_anomaly=config.detect_anomaly,
@@ -182,7 +183,6 @@ def _callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
     callbacks: list[Callback] = [
         SeededSteps(recipe.seed),
         SampleCounter(),
-        FiniteLoss(math.gcd(recipe.trainer.log_every_n_steps, recipe.checkpoints.every_n_steps)),
         ModelCheckpoint(
             filename="last", every_n_train_steps=recipe.checkpoints.every_n_steps, **checkpoints
         ),
@@ -196,6 +196,8 @@ def _callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
     ]
     if recipe.ema is not None:
         callbacks.append(AveragedWeights(recipe.ema.beta, recipe.ema.power))
+    if recipe.guard is not None:
+        callbacks.append(Rollback(folder / LAST))
     if recipe.examples.clips > 0:
         callbacks.append(Examples(folder / "examples", recipe.examples.clips, recipe.sample_rate))
     if recipe.trainer.enable_progress_bar:
