@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, assert_never
 from pydantic import BeforeValidator, Field
 
 from zoo.config import rules
+from zoo.config.alarms import AlarmsConfig
 from zoo.config.base import NonNegativeInt
 from zoo.config.data import DataConfig
 from zoo.config.discriminators import DiscriminatorConfig
@@ -79,6 +80,9 @@ class BaseRecipeConfig(BaseAutoencoderConfigContainer):
     guard: GuardConfig | None = Field(
         default_factory=lambda: GuardConfig(),
         description="Against updates that are not finite; null: none",
+    )
+    alarms: AlarmsConfig | None = Field(
+        default_factory=lambda: AlarmsConfig(), description="What is said of odd values; null: none"
     )
     trainer: TrainerConfig = Field(default_factory=lambda: TrainerConfig(), description="Trainer")
     checkpoints: CheckpointsConfig = Field(
@@ -193,6 +197,8 @@ def contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
         part: OptimizationConfig = getattr(recipe.optimizers, network)
         updates = _updates(recipe, network)
         yield from _within(f"optimizers.{network}", part.contradictions(updates))
+    if recipe.alarms is not None:
+        yield from _within("alarms", recipe.alarms.contradictions())
     if recipe.engine != "zoo" and recipe.checkpointing == "on":
         yield Problem("checkpointing", f"engine '{recipe.engine}' decides this for itself")
     if recipe.data.segment_samples % model.min_length:

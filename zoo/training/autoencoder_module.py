@@ -78,6 +78,7 @@ class AutoencoderModule(ModelModule):
 
         with torch.set_grad_enabled(model_learns):
             batch = self._through(audio, self._is_encoder_frozen(), schedule.latent_mask)
+        self.note_tokens(batch.info)
         if self.adversary is not None and judge_learns:
             self._update_discriminator(self.adversary, batch)
         if not model_learns:

@@ -51,6 +51,7 @@ class DiffusionAutoencoderModule(ModelModule):
             clean = reals if model.pretransform is None else model.pretransform.encode(reals)
             clean = clean.float()
         latents, info = self._encode(audio, clean)
+        self.note_tokens(info)
         condition = self._condition(latents)
 
         with torch.no_grad(), without_autocast(audio):

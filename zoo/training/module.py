@@ -51,6 +51,7 @@ class ModelModule(LightningModule):
     Attributes:
         held: batches in the gradients since the last update.
         guard: decides which updates are made; None: all are.
+        tokens: (batch, quantizer, frame) of the last batch, where the bottleneck is discrete.
     """
 
     def __init__(
@@ -129,6 +130,10 @@ class ModelModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.guard is not None and GUARD_KEY in checkpoint:
             self.guard.load_state_dict(checkpoint[GUARD_KEY])
+
+    def note_tokens(self, info: Mapping[str, Any]) -> None:
+        """Keeps what the bottleneck says of a batch for the alarms."""
+        self.tokens = info.get(getattr(self.model.bottleneck, "tokens_id", ""))
 
     def update_model(
         self, losses: dict[str, Term], latents: Tensor, descent: Tensor | None = None

@@ -24,6 +24,7 @@ from zoo.data.messages import say
 from zoo.data.module import AudioDataModule
 from zoo.errors import AudioError, CheckpointError, TrainingError
 from zoo.training.build import build_module
+from zoo.training.callbacks.alarms import Alarms
 from zoo.training.callbacks.averaged_weights import AveragedWeights
 from zoo.training.callbacks.examples import Examples
 from zoo.training.callbacks.interruption import Interruption, InterruptionError
@@ -198,6 +199,8 @@ def _callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
         callbacks.append(AveragedWeights(recipe.ema.beta, recipe.ema.power))
     if recipe.guard is not None:
         callbacks.append(Rollback(folder / LAST))
+    if recipe.alarms is not None:
+        callbacks.append(Alarms(recipe.alarms))
     if recipe.examples.clips > 0:
         callbacks.append(Examples(folder / "examples", recipe.examples.clips, recipe.sample_rate))
     if recipe.trainer.enable_progress_bar:
