@@ -26,7 +26,7 @@ STFT = {"fft_sizes": (256, 64), "hop_sizes": (64, 16), "win_lengths": (256, 64)}
 LOSSES = {
     "stereo": lambda: StereoSTFTLoss(**STFT, sample_rate=44100, perceptual_weighting=True),
     "mid side": lambda: MidSideSTFTLoss(**STFT, sample_rate=44100),
-    "stft": lambda: MultiResolutionSTFTLoss(**STFT, sample_rate=44100, scale="mel", n_bins=8),
+    "stft": lambda: MultiResolutionSTFTLoss(**STFT, sample_rate=44100, scale="mel", n_bins=(8, 8)),
     "mel": lambda: MultiResolutionMelLoss(44100, (5, 10), (64, 128), mag_weight=1.0),
     "l1": lambda: l1,
     "l2": lambda: l2,
