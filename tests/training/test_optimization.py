@@ -75,8 +75,8 @@ def test_defaults_are_torchs(name):
     assert optimizer.defaults == getattr(torch.optim, name)(net.parameters()).defaults
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, False), (True, True), (False, False)])
-def test_one_kernel_has_to_be_asked_for_on_a_cpu(given, used):
+@pytest.mark.parametrize(("given", "used"), [(None, True), (True, True), (False, False)])
+def test_one_kernel_is_the_default_and_can_be_chosen(given, used):
     config = configured({"type": "AdamW", "config": {"fused": given}})
     optimizer, _ = build_optimization(config, network())
     assert optimizer.param_groups[0]["fused"] is used

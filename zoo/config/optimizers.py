@@ -26,8 +26,7 @@ Betas = tuple[Decay, Decay]
 class _Fusible(Config):
     fused: Bool | None = Field(
         default=None,
-        description="One kernel for all weights; null: on CUDA. On a CPU it is faster, but a "
-        "resumed run is then no longer the same to the last bit",
+        description="One kernel for all weights; null: where torch has one, on CPU and CUDA",
     )
 
 
