@@ -31,9 +31,10 @@ AUDIO = [
 ]
 
 
-def fit(module, audio, batches: int = 1) -> None:
+def fit(module, audio, updates: int = 1, batches: int = 1, size: int = 0, **options) -> None:
+    """Some updates, each of some batches, on all of `audio`."""
     trainer = Trainer(
-        max_steps=batches,
+        max_steps=updates,
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
@@ -41,10 +42,12 @@ def fit(module, audio, batches: int = 1) -> None:
         enable_model_summary=False,
         num_sanity_val_steps=0,
         limit_val_batches=0,
+        **options,
     )
     torch.manual_seed(5)
     # A generator of its own leaves the global one, which draws the latents, alone.
-    loader = DataLoader(list(audio), batch_size=len(audio) // batches, generator=torch.Generator())
+    size = size or len(audio) // (updates * batches)
+    loader = DataLoader(list(audio), batch_size=size, generator=torch.Generator())
     trainer.fit(module, loader)
 
 

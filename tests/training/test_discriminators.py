@@ -186,7 +186,7 @@ def test_two_steps_train_both_networks(kind):
         seen.append(("autoencoder", model(), judge(), _any_gradient(adversary)))
 
     module._update_discriminator, module.update_model = update_discriminator, update_model
-    fit(module, 0.3 * torch.randn(2, 2, 4096), batches=2)
+    fit(module, 0.3 * torch.randn(2, 2, 4096), updates=2)
     assert seen == 2 * [
         ("discriminator", False, True, False),
         ("autoencoder", True, False, False),

@@ -17,6 +17,7 @@ from zoo.errors import CheckpointError
 # What `zoo train` adds to the file that Lightning writes.
 CONFIG_KEY = "zoo_config"
 EMA_KEY = "zoo_ema"
+LAST = Path("checkpoints") / "last.ckpt"
 _MODEL_PREFIX = "model."
 _SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
@@ -95,7 +96,7 @@ def find_checkpoint(path: str | Path) -> Path:
     if run is None:
         raise CheckpointError(f"{path}: no checkpoint in this folder")
     best = run / "checkpoints" / "best.ckpt"
-    return best if best.is_file() else run / "checkpoints" / "last.ckpt"
+    return best if best.is_file() else run / LAST
 
 
 def newest_run(root: str | Path = "runs") -> Path | None:

@@ -30,6 +30,7 @@ Float = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_no_bool)]
 PositiveFloat = Annotated[float, Field(allow_inf_nan=False, gt=0), BeforeValidator(_no_bool)]
 NonNegativeFloat = Annotated[float, Field(allow_inf_nan=False, ge=0), BeforeValidator(_no_bool)]
 Fraction = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1), BeforeValidator(_no_bool)]
+Decay = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1), BeforeValidator(_no_bool)]
 
 
 class Config(BaseModel):

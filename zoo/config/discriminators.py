@@ -122,6 +122,11 @@ class _Discriminator(Config):
     weights: DiscriminatorWeights = Field(
         default_factory=lambda: DiscriminatorWeights(), description="Weights"
     )
+    float32: Bool = Field(
+        default=True,
+        description="Judge in float32, whatever `trainer.precision` makes of the autoencoder; "
+        "false is faster on GPUs",
+    )
     warmup_steps: NonNegativeInt = Field(
         default=0, description="Steps before the autoencoder sees the adversarial losses"
     )

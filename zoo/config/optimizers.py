@@ -1,4 +1,4 @@
-"""Optimisers, their schedules and the average of the weights."""
+"""Optimisers and the average of the weights."""
 
 from __future__ import annotations
 
@@ -10,34 +10,95 @@ from pydantic import Field
 from zoo.config.base import (
     Bool,
     Config,
+    Decay,
     Float,
     Fraction,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
 )
+from zoo.config.schedulers import SchedulerConfig
 from zoo.errors import Problem
 
-Decay = Annotated[Float, Field(ge=0, lt=1)]
 Betas = tuple[Decay, Decay]
 
 
-class AdamParameters(Config):
+class _Fusible(Config):
+    fused: Bool | None = Field(
+        default=None,
+        description="One kernel for all weights; null: where torch has one, on CPU and CUDA",
+    )
+
+
+class AdamParameters(_Fusible):
     lr: PositiveFloat = Field(default=1e-4, description="Learning rate")
     betas: Betas = Field(default=(0.8, 0.99), description="Decay of both moments")
     eps: PositiveFloat = Field(default=1e-8, description="Added to the denominator")
     weight_decay: NonNegativeFloat = Field(default=0.0, description="Weight decay")
+    amsgrad: Bool = Field(default=False, description="Divide by the largest second moment so far")
 
 
 class AdamWParameters(AdamParameters):
     weight_decay: NonNegativeFloat = Field(default=1e-3, description="Decoupled weight decay")
 
 
-class SGDParameters(Config):
+class SGDParameters(_Fusible):
     lr: PositiveFloat = Field(default=1e-3, description="Learning rate")
     momentum: Fraction = Field(default=0.0, description="Momentum")
+    dampening: Fraction = Field(default=0.0, description="Share of the gradient left out")
     weight_decay: NonNegativeFloat = Field(default=0.0, description="Weight decay")
     nesterov: Bool = Field(default=False, description="Nesterov momentum")
+
+
+class RAdamParameters(Config):
+    lr: PositiveFloat = Field(default=1e-3, description="Learning rate")
+    betas: Betas = Field(default=(0.9, 0.999), description="Decay of both moments")
+    eps: PositiveFloat = Field(default=1e-8, description="Added to the denominator")
+    weight_decay: NonNegativeFloat = Field(default=0.0, description="Weight decay")
+    decoupled_weight_decay: Bool = Field(
+        default=False, description="Decay the weights as AdamW does, not the gradient"
+    )
+
+
+class AdafactorParameters(Config):
+    lr: PositiveFloat = Field(
+        default=1e-2, description="Largest learning rate, relative to the size of a weight"
+    )
+    beta2_decay: Annotated[Float, Field(le=0)] = Field(
+        default=-0.8, description="Exponent of the second moment's decay, 1 - step^beta2_decay"
+    )
+    eps: tuple[PositiveFloat | None, PositiveFloat] = Field(
+        default=(None, 1e-3),
+        description="Added to the squared gradient (null: the dtype's smallest step); "
+        "smallest size of a weight",
+    )
+    d: Annotated[Float, Field(ge=1)] = Field(
+        default=1.0, description="Largest root mean square of an update"
+    )
+    weight_decay: NonNegativeFloat = Field(default=0.0, description="Decoupled weight decay")
+
+
+class MuonParameters(Config):
+    """Of torch's Muon, and (`betas`, `adamw_eps`) of AdamW for the weights that are no matrices."""
+
+    lr: PositiveFloat = Field(default=1e-3, description="Learning rate of all weights")
+    weight_decay: NonNegativeFloat = Field(default=0.1, description="Decoupled weight decay")
+    momentum: Decay = Field(default=0.95, description="Momentum")
+    nesterov: Bool = Field(default=True, description="Nesterov momentum")
+    ns_coefficients: tuple[Float, Float, Float] = Field(
+        default=(3.4445, -4.775, 2.0315), description="Of the Newton-Schulz iteration"
+    )
+    eps: PositiveFloat = Field(default=1e-7, description="Smallest norm that is divided by")
+    ns_steps: Annotated[int, Field(strict=True, gt=0, lt=100)] = Field(
+        default=5, description="Newton-Schulz iterations"
+    )
+    adjust_lr_fn: Literal["original", "match_rms_adamw"] = Field(
+        default="match_rms_adamw",
+        description="How the shape scales the rate; 'match_rms_adamw' makes updates as large as "
+        "AdamW's, so that one lr fits all weights (torch's default is 'original')",
+    )
+    betas: Betas = Field(default=(0.9, 0.999), description="Decay of both moments of AdamW")
+    adamw_eps: PositiveFloat = Field(default=1e-8, description="AdamW's eps")
 
 
 class _Optimizer(Config):
@@ -69,50 +130,34 @@ class SGDConfig(_Optimizer):
     def contradictions(self) -> Iterator[Problem]:
         if self.config.nesterov and self.config.momentum == 0:
             yield Problem("config.nesterov", "needs a momentum above 0")
+        if self.config.nesterov and self.config.dampening > 0:
+            yield Problem("config.nesterov", "needs a dampening of 0")
 
 
-class InverseLRParameters(Config):
-    inv_gamma: PositiveFloat = Field(default=1.0, description="Steps until the rate is 2^-power")
-    power: PositiveFloat = Field(default=1.0, description="Exponent of the decay")
-    warmup: Decay = Field(
-        default=0.0, description="Exponential warm-up: the rate starts at 1 - warmup of itself"
-    )
-    final_lr: NonNegativeFloat = Field(default=0.0, description="The rate never falls below this")
+class RAdamConfig(_Optimizer):
+    """torch.optim.RAdam."""
+
+    type: Literal["RAdam"]
+    config: RAdamParameters = Field(default_factory=lambda: RAdamParameters())
 
 
-class ExponentialLRParameters(Config):
-    gamma: Annotated[Float, Field(gt=0, le=1)] = Field(description="Factor for each step")
+class AdafactorConfig(_Optimizer):
+    """torch.optim.Adafactor."""
+
+    type: Literal["Adafactor"]
+    config: AdafactorParameters = Field(default_factory=lambda: AdafactorParameters())
 
 
-class CosineAnnealingLRParameters(Config):
-    T_max: PositiveInt = Field(description="Steps until the lowest rate")
-    eta_min: NonNegativeFloat = Field(default=0.0, description="Lowest rate")
+class MuonConfig(_Optimizer):
+    """torch.optim.Muon for matrices and kernels of convolutions, AdamW for all other weights."""
+
+    type: Literal["Muon"]
+    config: MuonParameters = Field(default_factory=lambda: MuonParameters())
 
 
-class InverseLRConfig(Config):
-    """The inverse decay of k-diffusion and stable-audio-tools."""
-
-    type: Literal["InverseLR"]
-    config: InverseLRParameters = Field(default_factory=lambda: InverseLRParameters())
-
-
-class ExponentialLRConfig(Config):
-    """torch.optim.lr_scheduler.ExponentialLR."""
-
-    type: Literal["ExponentialLR"]
-    config: ExponentialLRParameters
-
-
-class CosineAnnealingLRConfig(Config):
-    """torch.optim.lr_scheduler.CosineAnnealingLR."""
-
-    type: Literal["CosineAnnealingLR"]
-    config: CosineAnnealingLRParameters
-
-
-OptimizerConfig = Annotated[AdamWConfig | AdamConfig | SGDConfig, Field(discriminator="type")]
-SchedulerConfig = Annotated[
-    InverseLRConfig | ExponentialLRConfig | CosineAnnealingLRConfig, Field(discriminator="type")
+OptimizerConfig = Annotated[
+    AdamWConfig | AdamConfig | SGDConfig | RAdamConfig | AdafactorConfig | MuonConfig,
+    Field(discriminator="type"),
 ]
 
 
@@ -122,9 +167,38 @@ class OptimizationConfig(Config):
     optimizer: OptimizerConfig = Field(
         default_factory=lambda: AdamWConfig(type="AdamW"), description="Optimiser"
     )
-    scheduler: SchedulerConfig | None = Field(
-        default=None, description="Schedule of the learning rate, advanced at each step"
+    warmup_steps: NonNegativeInt = Field(
+        default=0,
+        description="Updates in which the rate grows linearly to the schedule's first, which "
+        "begins after them",
     )
+    scheduler: SchedulerConfig | None = Field(
+        default=None, description="Schedule of the learning rate, advanced at each update"
+    )
+
+    def contradictions(self, updates: int) -> Iterator[Problem]:
+        """Paths relative to this part.
+
+        Args:
+            updates: how many the network will have had at the end; -1: no end.
+        """
+        for problem in self.optimizer.contradictions():
+            yield Problem(f"optimizer.{problem.path}", problem.message)
+        if self.scheduler is None:
+            return
+        left = updates if updates < 0 else max(0, updates - self.warmup_steps)
+        for problem in self.scheduler.contradictions(left):
+            yield Problem(f"scheduler.{problem.path}", problem.message)
+        if (
+            self.scheduler.type == "InverseLR"
+            and self.scheduler.config.warmup
+            and self.warmup_steps
+        ):
+            yield Problem("warmup_steps", "InverseLR has a warmup of its own: set one of them to 0")
+        still = self.optimizer.type in ("Adafactor", "Muon")
+        if self.scheduler.type == "OneCycleLR" and self.scheduler.config.cycle_momentum and still:
+            message = f"{self.optimizer.type} has no momentum that can change: set it to false"
+            yield Problem("scheduler.config.cycle_momentum", message)
 
 
 class DiffusionOptimizersConfig(Config):

@@ -15,9 +15,9 @@ from zoo.config.recipe import (
     AnyRecipe,
     DiffusionRecipeConfig,
     RecipeConfig,
-    contradictions,
     recipe_class,
 )
+from zoo.config.rules.recipe import recipe_contradictions
 from zoo.config.upstream_recipe import named_as_written, recipe_of
 from zoo.config.upstream_training import SECTION, Tell, parse_training
 from zoo.errors import ConfigError, Problem
@@ -179,7 +179,7 @@ def parse_recipe(
         recipe = validate(recipe_class(merged, source), merged, source)
     except ConfigError as error:
         raise _marked(error, given, rename) from None
-    problems = list(contradictions(recipe))
+    problems = list(recipe_contradictions(recipe))
     if problems:
         raise _marked(ConfigError(problems, source), given, rename)
     return recipe

@@ -33,7 +33,7 @@ Precision = Literal[
 
 
 class TrainerConfig(Config):
-    """Arguments of `lightning.Trainer`, by its names; `max_steps` counts updates."""
+    """Arguments of `lightning.Trainer`, by its names; steps are updates."""
 
     max_steps: Annotated[int, Field(strict=True, ge=-1)] = Field(
         default=1_000_000, description="Updates of the autoencoder; -1: no end"
@@ -47,7 +47,14 @@ class TrainerConfig(Config):
     strategy: str = Field(default="auto", description="ddp, fsdp, …")
     precision: Precision = Field(default="32-true", description="Of weights and arithmetic")
     gradient_clip_val: NonNegativeFloat | None = Field(
-        default=None, description="Largest norm of the gradient of each network; null or 0: none"
+        default=None,
+        description="Largest norm, or value, of the gradient of each network; null or 0: none",
+    )
+    gradient_clip_algorithm: Literal["norm", "value"] = Field(
+        default="norm", description="Scale the gradient to the norm, or cut off each value"
+    )
+    accumulate_grad_batches: PositiveInt = Field(
+        default=1, description="Batches that make one update"
     )
     val_check_interval: PositiveInt = Field(default=1000, description="Steps between validations")
     limit_val_batches: NonNegativeInt | None = Field(default=None, description="At most so many")

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo.config.discriminators import DiscriminatorConfig
+from zoo.nets.discriminators.judgement import Judgement
+from zoo.nets.spectrogram import without_autocast
 from zoo.training.losses.by_type import adversarial_losses
 from zoo.training.objective import Term
 
@@ -37,19 +39,29 @@ class Adversary(nn.Module):
 
     def discriminator_loss(self, reals: Tensor, fakes: Tensor) -> Tensor:
         """Low where reals and fakes are told apart."""
-        return self.losses.discriminator(self.discriminator(reals), self.discriminator(fakes))
+        return self.losses.discriminator(self._judgement(reals), self._judgement(fakes))
 
     def generator_losses(self, reals: Tensor, fakes: Tensor) -> dict[str, Term]:
         """Low where fakes pass for reals. No gradient reaches the discriminator's weights."""
         with torch.no_grad():
-            real = self.discriminator(reals)
+            real = self._judgement(reals)
         with _frozen(self.discriminator):
-            fake = self.discriminator(fakes)
+            fake = self._judgement(fakes)
         weights = self.config.weights
         return {
             "adversarial": Term(self.losses.generator(real, fake), weights.adversarial),
             "feature_matching": Term(self.losses.features(real, fake), weights.feature_matching),
         }
+
+    def _judgement(self, audio: Tensor) -> Judgement:
+        if not self.config.float32:
+            return self.discriminator(audio)
+        with without_autocast(audio):
+            return self.discriminator(audio.to(_dtype(self.discriminator)))
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    return next(network.parameters()).dtype
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ from zoo.training.adversary import Adversary
 from zoo.training.balancer import Balancer
 from zoo.training.module import Configure, ModelModule, Reconstruction
 from zoo.training.objective import Objective
-from zoo.training.ranks import mean_over_ranks
 from zoo.training.teacher import Teacher
 
 
@@ -28,7 +27,8 @@ class _Pass(Reconstruction):
 class AutoencoderModule(ModelModule):
     """Trains an `AudioAutoencoder`, ours or upstream's, with or without an adversary.
 
-    Each batch updates the discriminator, then the autoencoder, from one forward pass.
+    Each batch updates the discriminator, then the autoencoder, from one forward pass; where several
+    batches make an update, both are updated after the last.
     `trainer.global_step` counts updates of the autoencoder. With `schedule.alternate` each batch
     updates one of the two, and `global_step` counts both.
 
@@ -69,7 +69,7 @@ class AutoencoderModule(ModelModule):
             return super().networks()
         return [*super().networks(), ("discriminator", self.adversary.discriminator)]
 
-    def training_step(self, audio: Tensor, batch_index: int) -> None:
+    def learn(self, audio: Tensor) -> None:
         step, schedule = self.global_step, self.recipe.schedule
         judge_learns = self.adversary is not None and self.adversary.learns(step)
         if schedule.alternate:
@@ -78,6 +78,7 @@ class AutoencoderModule(ModelModule):
 
         with torch.set_grad_enabled(model_learns):
             batch = self._through(audio, self._is_encoder_frozen(), schedule.latent_mask)
+        self.note_tokens(batch.info)
         if self.adversary is not None and judge_learns:
             self._update_discriminator(self.adversary, batch)
         if not model_learns:
@@ -115,20 +116,7 @@ class AutoencoderModule(ModelModule):
 
     def _update_discriminator(self, adversary: Adversary, batch: Reconstruction) -> None:
         loss = adversary.discriminator_loss(batch.reals, batch.decoded.detach())
-        optimizer = self.all_optimizers()[1]
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        self.clip(adversary.discriminator, optimizer.optimizer)
-        if self.recipe.schedule.alternate:
-            optimizer.step()
-        else:
-            # The strategy's own call: a LightningOptimizer would advance `global_step` twice a
-            # batch.
-            self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=_nothing)
-        self.advance(optimizer.optimizer)
-        value = mean_over_ranks({"train/discriminator": loss.detach()})
-        self.log_dict(value, prog_bar=True)
+        self.gather("discriminator", loss, {"train/discriminator": loss.detach()})
 
-
-def _nothing() -> None:
-    return None
+    def counts(self, name: str) -> bool:
+        return super().counts(name) or self.recipe.schedule.alternate

@@ -24,15 +24,22 @@ class Balancer(nn.Module):
         total_norm: What is shared out.
         decay: Of the running norms.
         per_item: Whether a norm is the mean of those of the batch's items, or of the whole batch.
+        batches: How many of them make an update, which takes the mean of their gradients. One
+            batch as large as all would give the same.
 
     Source: Défossez et al., arXiv 2210.13438, section 3.4.
     """
 
     def __init__(
-        self, total_norm: float = 1.0, decay: float = 0.999, *, per_item: bool = True
+        self,
+        total_norm: float = 1.0,
+        decay: float = 0.999,
+        *,
+        per_item: bool = True,
+        batches: int = 1,
     ) -> None:
         super().__init__()
-        self.total_norm = total_norm
+        self.total_norm = total_norm * (batches if per_item else batches**0.5)
         self.decay = decay
         self.per_item = per_item
         # Name → the decayed sum of norms, and that of ones.
@@ -53,21 +60,25 @@ class Balancer(nn.Module):
             (gradient,) = torch.autograd.grad(loss.value, output, retain_graph=True)
             gradient = gradient.float()
             scale = self.total_norm * loss.weight / whole
-            mixture += scale / (_EPS + self._running(name, self._norm(gradient))) * gradient
+            mixture += (
+                scale / (_EPS + self._running(name, self._norm(gradient, loss.value))) * gradient
+            )
         return torch.stack([(output.float() * mixture).sum(), *rest]).sum()
 
-    def _norm(self, gradient: Tensor) -> Tensor:
+    def _norm(self, gradient: Tensor, value: Tensor) -> Tensor:
         flat = gradient.flatten(1) if self.per_item else gradient.reshape(1, -1)
-        norm = torch.linalg.vector_norm(flat, dim=1).mean()
+        # A loss may be NaN where its gradient is 0.
+        norm = torch.linalg.vector_norm(flat, dim=1).mean() + 0 * value.detach().float()
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(norm)
             norm /= dist.get_world_size()
         return norm
 
     def _running(self, name: str, norm: Tensor) -> Tensor:
-        pair = torch.stack([norm, torch.ones_like(norm)])
-        if name in self._sums:
-            pair = pair + self.decay * self._sums[name].to(pair)
+        before = self._sums[name].to(norm) if name in self._sums else torch.zeros(2).to(norm)
+        # A norm that is not finite would stay in the sum for good.
+        pair = torch.stack([norm, torch.ones_like(norm)]) + self.decay * before
+        pair = pair.where(norm.isfinite(), before)
         self._sums[name] = pair
         return pair[0] / pair[1]
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, assert_never
 
-import torch
 from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LRScheduler
 
 from zoo.checkpoints.files import read_checkpoint
 from zoo.checkpoints.weights import load_weights
@@ -20,17 +17,6 @@ from zoo.config.discriminators import (
     OobleckDiscriminatorConfig,
 )
 from zoo.config.model import AutoencoderPretransformConfig
-from zoo.config.optimizers import (
-    AdamConfig,
-    AdamWConfig,
-    CosineAnnealingLRConfig,
-    ExponentialLRConfig,
-    InverseLRConfig,
-    OptimizationConfig,
-    OptimizerConfig,
-    SchedulerConfig,
-    SGDConfig,
-)
 from zoo.config.recipe import AnyRecipe, DiffusionRecipeConfig, RecipeConfig
 from zoo.config.timesteps import (
     LogitNormalTimestepsConfig,
@@ -38,7 +24,7 @@ from zoo.config.timesteps import (
     UniformTimestepsConfig,
 )
 from zoo.data.messages import say
-from zoo.errors import CheckpointError, TrainingError
+from zoo.errors import CheckpointError
 from zoo.factory.diffusion import create_process
 from zoo.load import built, from_config
 from zoo.models.diffusion.timesteps import (
@@ -58,8 +44,8 @@ from zoo.training.adversary import Adversary
 from zoo.training.autoencoder_module import AutoencoderModule
 from zoo.training.balancer import Balancer
 from zoo.training.build_losses import build_objective, build_teacher
+from zoo.training.build_optimization import build_optimization
 from zoo.training.diffusion_autoencoder_module import DiffusionAutoencoderModule
-from zoo.training.inverse_lr import InverseLR
 from zoo.training.module import Configure, ModelModule
 
 
@@ -89,6 +75,7 @@ def build_module(recipe: AnyRecipe, resumed: bool = False) -> ModelModule:
                 )
                 adversary = Adversary(discriminator, recipe.discriminator)
             balancer = recipe.losses.balancer
+            batches = recipe.trainer.accumulate_grad_batches
             return AutoencoderModule(
                 model,
                 build_objective(recipe),
@@ -96,7 +83,7 @@ def build_module(recipe: AnyRecipe, resumed: bool = False) -> ModelModule:
                 configure,
                 recipe,
                 teacher=build_teacher(recipe, model),
-                balancer=balancer and Balancer(**dict(balancer)),
+                balancer=balancer and Balancer(**dict(balancer), batches=batches),
             )
         case DiffusionRecipeConfig():
             return DiffusionAutoencoderModule(
@@ -213,44 +200,5 @@ def build_discriminator(config: DiscriminatorConfig, channels: int, sample_rate:
                 fmin=given.fmin,
                 normalize_volume=given.cqtd_normalize_volume,
             )
-        case _:
-            assert_never(config)
-
-
-def build_optimization(
-    config: OptimizationConfig, network: nn.Module
-) -> tuple[Optimizer, LRScheduler | None]:
-    """The optimiser of a network's trainable weights, and its schedule if it has one.
-
-    Raises:
-        TrainingError: where no weight is trainable.
-    """
-    weights = [weight for weight in network.parameters() if weight.requires_grad]
-    if not weights:
-        raise TrainingError("nothing to train: every part is frozen, by requires_grad or freeze")
-    optimizer = _optimizer(config.optimizer, weights)
-    return optimizer, config.scheduler and _scheduler(config.scheduler, optimizer)
-
-
-def _optimizer(config: OptimizerConfig, weights: list[nn.Parameter]) -> Optimizer:
-    match config:
-        case AdamWConfig():
-            return torch.optim.AdamW(weights, **dict(config.config))
-        case AdamConfig():
-            return torch.optim.Adam(weights, **dict(config.config))
-        case SGDConfig():
-            return torch.optim.SGD(weights, **dict(config.config))
-        case _:
-            assert_never(config)
-
-
-def _scheduler(config: SchedulerConfig, optimizer: Optimizer) -> LRScheduler:
-    match config:
-        case InverseLRConfig():
-            return InverseLR(optimizer, **dict(config.config))
-        case ExponentialLRConfig():
-            return ExponentialLR(optimizer, **dict(config.config))
-        case CosineAnnealingLRConfig():
-            return CosineAnnealingLR(optimizer, **dict(config.config))
         case _:
             assert_never(config)

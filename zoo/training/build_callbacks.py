@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from lightning import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from zoo.checkpoints.files import LAST
 from zoo.config.recipe import AnyRecipe, RecipeConfig
 from zoo.evaluation.speech import require_pesq
+from zoo.training.callbacks.alarms import Alarms
 from zoo.training.callbacks.averaged_weights import AveragedWeights
 from zoo.training.callbacks.best_checkpoints import BestCheckpoints
 from zoo.training.callbacks.early_stopping import Plateau
 from zoo.training.callbacks.examples import Examples
-from zoo.training.callbacks.finite_loss import FiniteLoss
 from zoo.training.callbacks.latents import Latents
 from zoo.training.callbacks.progress import TrainingProgress
+from zoo.training.callbacks.rollback import Rollback
 from zoo.training.callbacks.sample_counter import SampleCounter
 from zoo.training.callbacks.seeded_steps import SeededSteps
 from zoo.training.callbacks.sensitivity import Sensitivity
@@ -34,7 +35,6 @@ def build_callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
     callbacks: list[Callback] = [
         SeededSteps(recipe.seed),
         SampleCounter(),
-        FiniteLoss(math.gcd(recipe.trainer.log_every_n_steps, kept.every_n_steps)),
         ModelCheckpoint(
             folder / "checkpoints",
             filename="last",
@@ -48,6 +48,10 @@ def build_callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
         callbacks.append(SpeechQuality(recipe.sample_rate))
     if recipe.ema is not None:
         callbacks.append(AveragedWeights(recipe.ema.beta, recipe.ema.power))
+    if recipe.guard is not None:
+        callbacks.append(Rollback(folder / LAST))
+    if recipe.alarms is not None:
+        callbacks.append(Alarms(recipe.alarms))
     if recipe.examples.clips > 0:
         callbacks.append(Examples(folder / "examples", recipe.examples.clips, recipe.sample_rate))
     if recipe.watch.latents:

@@ -44,7 +44,7 @@ class DiffusionAutoencoderModule(ModelModule):
         self.process = process
         self.timesteps = timesteps
 
-    def training_step(self, audio: Tensor, batch_index: int) -> None:
+    def learn(self, audio: Tensor) -> None:
         model: Any = self.model
         reals = fit_channels(audio, model.out_channels)
         # In float32, whatever the precision of the network: small times need it.
@@ -52,6 +52,7 @@ class DiffusionAutoencoderModule(ModelModule):
             clean = reals if model.pretransform is None else model.pretransform.encode(reals)
             clean = clean.float()
         latents, info = self._encode(audio, clean)
+        self.note_tokens(info)
         condition = self._condition(latents)
 
         with torch.no_grad(), without_autocast(audio):

@@ -16,7 +16,7 @@ from lightning import Trainer, seed_everything
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 
-from zoo.checkpoints.files import read_ckpt
+from zoo.checkpoints.files import LAST, read_ckpt
 from zoo.config.recipe import AnyRecipe, RecipeConfig
 from zoo.config.resolve import RECIPE_FILE, write_recipe
 from zoo.data.messages import say
@@ -30,7 +30,6 @@ from zoo.training.checkpoint_io import WholeCheckpoints
 from zoo.training.loggers import build_loggers, check_logger, upload_checkpoints
 from zoo.training.ranks import folder_of_first
 
-LAST = Path("checkpoints") / "last.ckpt"
 _FOLDER = "ZOO_RUN_FOLDER"
 
 
@@ -52,7 +51,7 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
 
     Raises:
         TrainingError, AudioError, CheckpointError, ConfigError: before the first step.
-        TrainingError: when the loss is no longer finite.
+        TrainingError: when updates are no longer finite, whatever the guard tries.
     """
     _quieten()
     check_logger(recipe)
@@ -148,6 +147,8 @@ def _trainer(recipe: AnyRecipe, folder: Path) -> Trainer:
 
 def _lightning_trainer(recipe: AnyRecipe, folder: Path, devices: list[int] | int | str) -> Trainer:
     config = recipe.trainer
+    # Lightning counts batches here.
+    batches = config.accumulate_grad_batches
     return Trainer(
         accelerator=config.accelerator,
         devices=devices,
@@ -157,10 +158,10 @@ def _lightning_trainer(recipe: AnyRecipe, folder: Path, devices: list[int] | int
         max_steps=config.max_steps,
         max_epochs=-1,
         max_time=config.max_time,
-        val_check_interval=config.val_check_interval,
+        val_check_interval=config.val_check_interval * batches,
         check_val_every_n_epoch=None,
         limit_val_batches=config.limit_val_batches,
-        log_every_n_steps=config.log_every_n_steps,
+        log_every_n_steps=config.log_every_n_steps * batches,
         deterministic=config.deterministic,
         benchmark=config.benchmark,
         detect_anomaly=config.detect_anomaly,

@@ -44,7 +44,7 @@ class Examples(Callback):
         assert isinstance(outputs, Reconstruction)
         folder = step_folder(self.folder, trainer)
         for real, decoded in zip(outputs.reals, outputs.decoded, strict=True):
-            if self._written == self.clips:
+            if self._written == self.clips or not decoded.isfinite().all():
                 return
             pair = {"input": real.float().cpu(), "output": decoded.float().cpu()}
             for side, audio in pair.items():

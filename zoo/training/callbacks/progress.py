@@ -29,6 +29,7 @@ class TrainingProgress(ProgressBar):
         self._enabled = True
         self._last = 0.0
         self._pace = 0.0
+        self._told = 0
 
     def disable(self) -> None:
         self._enabled = False
@@ -69,8 +70,15 @@ class TrainingProgress(ProgressBar):
             return
         if self._bar is not None:
             self._bar.update(self._task, completed=trainer.global_step, facts=self._facts(trainer))
-        elif trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        elif self._is_due(trainer, pl_module):
             tell(f"step {trainer.global_step}/{trainer.max_steps} {self._facts(trainer)}")
+
+    def _is_due(self, trainer: Trainer, pl_module: LightningModule) -> bool:
+        """Once for each of the steps that are told."""
+        step, before = trainer.global_step, self._told
+        self._told = step
+        every: int = pl_module.recipe.trainer.log_every_n_steps  # type: ignore[union-attr]
+        return step != before and step % every == 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Validation is not training time.
