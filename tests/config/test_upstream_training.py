@@ -260,7 +260,8 @@ def test_defaults_are_torchs():
         get_args(c.model_fields["type"].annotation)[0]
         for c in get_args(get_args(OptimizerConfig)[0])
     ]
-    assert set(types) == set(OPTIMIZERS)
+    # torch's Muon takes matrices alone, so that upstream can't train with it.
+    assert set(types) - {"Muon"} == set(OPTIMIZERS)
     for name, defaults in OPTIMIZERS.items():
         torchs = getattr(torch.optim, name)([torch.zeros(1)]).defaults
         for key, value in defaults.items():
@@ -310,10 +311,9 @@ def test_a_diffusion_autoencoder_trains_as_upstreams_wrapper(tmp_path):
     training = {"learning_rate": 3e-4, "use_reconstruction_loss": True}
     config = {**config, "sample_size": 32768, "training": training}
     recipe = resolve_recipe(model=file(tmp_path, config))
-    assert recipe.optimizers.to_dict()["autoencoder"]["optimizer"] == {
-        "type": "Adam",
-        "config": {"lr": 3e-4, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0},
-    }
+    optimizer = recipe.optimizers.autoencoder.optimizer
+    assert (optimizer.type, optimizer.config.lr) == ("Adam", 3e-4)
+    assert (optimizer.config.betas, optimizer.config.weight_decay) == ((0.9, 0.999), 0.0)
     assert (recipe.losses.stft.weight, recipe.losses.mse) == (0.1, 1.0)
     assert recipe.losses.stft.perceptual_weighting
     assert recipe.timesteps.type == "uniform"
