@@ -94,10 +94,8 @@ def test_all_processes_agree_on_one_folder(gan):
     assert told[0] == told[1]
     for name in ("two", "half"):
         (only,) = (folder / "runs" / name).iterdir()
-        assert sorted(path.name for path in (only / "checkpoints").iterdir()) == [
-            "best.ckpt",
-            "last.ckpt",
-        ]
+        best, last, kept = sorted(path.name for path in (only / "checkpoints").iterdir())
+        assert (best, last, kept[:5]) == ("best.ckpt", "last.ckpt", "step-")
 
 
 def test_weights_and_averages_are_those_of_the_joined_batch(gan):
@@ -124,7 +122,11 @@ def test_metrics_are_those_of_the_joined_batch(gan):
         assert a.keys() == b.keys()
         # The standard deviation of a batch isn't the mean of those of its halves.
         for key in a.keys() - {"train/latent_std"}:
-            assert b[key] == pytest.approx(a[key], rel=1e-4), key
+            if key.startswith(("speed/", "latent/")):
+                continue
+            # Sums of gradients of both signs, which nearly cancel.
+            tolerance = 1e-3 if key.startswith("grad_norm/") else 1e-4
+            assert b[key] == pytest.approx(a[key], rel=tolerance), key
             seen.add(key)
     # Three crops on two processes: one of them has nothing to add in the last round.
     assert {"train/loss", "train/discriminator", "val/si_sdr", "val/stft", "val/mel"} <= seen
