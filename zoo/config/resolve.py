@@ -16,7 +16,15 @@ from zoo.writing import write_whole
 
 RECIPE_FILE = "recipe.yaml"
 _DEFAULT_RECIPES = {"diffusion_autoencoder": "dit_diffae"}
-_CHANGEABLE = ("trainer.", "data.workers", "data.folder", "logger.", "checkpoints.", "examples.")
+_CHANGEABLE = (
+    "trainer.",
+    "data.workers",
+    "data.folder",
+    "logger.",
+    "checkpoints.",
+    "checkpointing",
+    "examples.",
+)
 
 
 def resolve_recipe(

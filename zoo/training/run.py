@@ -34,6 +34,7 @@ from zoo.training.callbacks.sample_counter import SampleCounter
 from zoo.training.callbacks.seeded_steps import SeededSteps
 from zoo.training.checkpoint_io import WholeCheckpoints
 from zoo.training.loggers import build_loggers
+from zoo.training.memory import settled
 
 LAST = Path("checkpoints") / "last.ckpt"
 _FOLDER = "ZOO_RUN_FOLDER"
@@ -62,6 +63,7 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
     _quieten()
     folder = resume or _shared_folder(recipe)
     checkpoint = None if resume is None else _checked(folder / LAST, recipe)
+    recipe = settled(recipe)
     seed_everything(recipe.seed, verbose=False)
     module = build_module(recipe, resumed=resume is not None)
     model: Any = module.model
