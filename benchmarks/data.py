@@ -1,7 +1,7 @@
 """How fast the data loader alone is: ours against upstream's `SampleDataset`.
 
 Run:     python benchmarks/data.py [--minutes 4] [--files 6] [--crops 200] [--record]
-Files:   folders of wav, flac and mp3 of practice audio, 44.1 kHz stereo, made in a temporary folder.
+Files:   folders of wav, flac and mp3 with practice audio, 44.1 kHz stereo, in a temporary folder.
 Work:    random crops of 65,536 samples in batches of 8, from 1 and 2 worker processes. Upstream
          decodes a whole file for each crop, by `torchaudio.load`, which needs TorchCodec; here
          soundfile reads the whole file in its place.
