@@ -267,13 +267,14 @@ def fused(make: Any) -> Any:
 def upstreams(recipe: Any, module: Any) -> Any:
     """Upstream's wrapper with the settings of `recipe` and the weights of `module`."""
     import lightning.pytorch as pl
+    from lightning.pytorch import utilities
     from lightning.pytorch.utilities import rank_zero
 
     import zoo
     from zoo.interop import quiet
 
     # Its code asks for the package `pytorch_lightning`, which `lightning.pytorch` is.
-    names = {"": pl, ".utilities": pl.utilities, ".utilities.rank_zero": rank_zero}
+    names = {"": pl, ".utilities": utilities, ".utilities.rank_zero": rank_zero}
     sys.modules.update({f"pytorch_lightning{name}": value for name, value in names.items()})
     with quiet():
         from stable_audio_tools.training.autoencoders import AutoencoderTrainingWrapper
@@ -303,7 +304,7 @@ def upstreams(recipe: Any, module: Any) -> Any:
     }
     model: Any = zoo.from_config(recipe.container(), engine="stable-audio-tools").train()
     model.load_state_dict(module.model.state_dict())
-    wrapper = AutoencoderTrainingWrapper(
+    wrapper: Any = AutoencoderTrainingWrapper(
         model,
         sample_rate=recipe.sample_rate,
         loss_config=losses,

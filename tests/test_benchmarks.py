@@ -23,7 +23,7 @@ class Line:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("side", [GPU_SIDES[0], GPU_SIDES[3], GPU_SIDES[4]], ids=lambda s: s.name)
+@pytest.mark.parametrize("side", [GPU_SIDES[0], GPU_SIDES[3]], ids=lambda s: s.name)
 def test_rows_for_a_gpu_run(side):
     threads = torch.get_num_threads()
     line = Line()

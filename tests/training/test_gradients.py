@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -23,7 +25,8 @@ def same_gradients(ours, theirs) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("checkpointing", ["off", "on"])
 def test_both_branches_have_upstreams_gradients(checkpointing):
-    recipe, module = made([f"checkpointing={checkpointing}"])
+    recipe, built = made([f"checkpointing={checkpointing}"])
+    module: Any = built
     theirs = upstreams(recipe, module)
     audio = batches(1)[0]
 

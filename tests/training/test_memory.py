@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -55,7 +56,7 @@ class LiveBytes(TorchDispatchMode):
 
 def peak_of_a_step(recipe) -> int:
     """Tensors alive at the worst moment of two training steps, with the weights."""
-    module = build_module(recipe)
+    module: Any = build_module(recipe)
     assert module.adversary is None or module.adversary.judges(0)
     generator = torch.Generator().manual_seed(0)
     shape = (recipe.data.batch_size, 2, recipe.data.segment_samples)
