@@ -1,11 +1,8 @@
-"""Ours against upstream's classes, side by side in one run: encode, decode, one training step.
+"""Ours against upstream's classes, side by side in one run: encode and decode.
 
-Run:     python benchmarks/engines.py [--record]      (about five minutes on two CPU cores)
-Network: the Stable Audio 2.0 VAE at full width (encode, decode) and with 32 channels (training),
-         same weights and inputs; plain `model.encode` and `model.decode`, no fast path.
-Step:    forward and backward for one update of the generator and one of the discriminator, without
-         the optimisers. Upstream's trainer makes one of the two per batch, so its figure is the sum
-         of two of its steps; the losses are the recipe's.
+Run:     python benchmarks/engines.py [--record]      (some minutes on two CPU cores)
+Network: the Stable Audio 2.0 VAE at full width, same weights and inputs; plain `model.encode` and
+         `model.decode`, no fast path. The training step is measured by train_step.py.
 Figures: median seconds and the ratio upstream / ours; largest difference of the outputs.
 """
 
@@ -23,12 +20,9 @@ from pathlib import Path
 import torch
 
 import zoo
-from zoo.config.resolve import resolve_recipe
-from zoo.interop import quiet
-from zoo.training.build import build_module
 
 RESULT = Path(__file__).parent / "results" / "engines.json"
-SECONDS, REPEATS, SEGMENT = 2, 3, 32768
+SECONDS, REPEATS = 2, 3
 
 
 def main() -> None:
@@ -37,7 +31,7 @@ def main() -> None:
     )
     parser.add_argument("--record", action="store_true", help="write the figures to results/")
     record = parser.parse_args().record
-    rows = {**inference(), **training()}
+    rows = inference()
     facts = {
         "machine": {
             "cores": os.cpu_count(),
@@ -68,81 +62,10 @@ def inference() -> dict[str, dict[str, float]]:
         }
 
 
-def training() -> dict[str, dict[str, float]]:
-    recipe = resolve_recipe(
-        "oobleck_vae", overrides=[f"model.{p}.config.channels=32" for p in ("encoder", "decoder")]
-    )
-    torch.manual_seed(0)
-    module = build_module(recipe)
-    adversary, objective = module.adversary, module.objective
-    assert adversary is not None
-    audio = 0.3 * torch.randn(1, 2, SEGMENT)
-
-    def step() -> None:
-        batch = module.reconstruct(audio)
-        adversary.discriminator_loss(batch.reals, batch.decoded.detach()).backward()
-        losses = objective(batch.decoded, batch.reals, batch.info)
-        losses |= adversary.generator_losses(batch.reals, batch.decoded)
-        torch.stack([term.weighted for term in losses.values()]).sum().backward()
-        module.zero_grad()
-
-    return {"training step": compare(step, upstream_step(recipe, module, audio))}
-
-
-def upstream_step(recipe, module, audio: torch.Tensor) -> Callable[[], None]:
-    """A generator and a discriminator step of upstream's wrapper, without its logging."""
-    with quiet():
-        from stable_audio_tools.models.discriminators import EncodecDiscriminator
-        from stable_audio_tools.training.losses import auraloss
-
-        model = zoo.from_config(recipe.container(), engine="stable-audio-tools").train()
-        model.load_state_dict(module.model.state_dict())
-        config = recipe.discriminator.config
-        judge = EncodecDiscriminator(
-            filters=config.filters,
-            in_channels=2,
-            n_ffts=list(config.n_ffts),
-            hop_lengths=list(config.hop_lengths),
-            win_lengths=list(config.win_lengths),
-        )
-    stft = recipe.losses.stft
-    settings = {
-        "fft_sizes": list(stft.fft_sizes),
-        "hop_sizes": list(stft.hop_sizes),
-        "win_lengths": list(stft.win_lengths),
-        "sample_rate": recipe.sample_rate,
-        "perceptual_weighting": True,
-    }
-    mid_side = auraloss.SumAndDifferenceSTFTLoss(**settings)
-    plain = auraloss.MultiResolutionSTFTLoss(**settings)
-    weights = recipe.discriminator.weights
-
-    def step() -> None:
-        for generator in (True, False):
-            latents, info = model.encode(audio, return_info=True)
-            decoded = model.decode(latents)
-            discriminator, adversarial, features = judge.loss(reals=audio, fakes=decoded)
-            loss = discriminator
-            if generator:
-                loss = (
-                    mid_side(audio, decoded)
-                    + plain(audio[:, :1], decoded[:, :1]) / 2
-                    + plain(audio[:, 1:], decoded[:, 1:]) / 2
-                    + recipe.losses.kl * info["kl"]
-                    + weights.adversarial * adversarial
-                    + weights.feature_matching * features
-                )
-            loss.backward()
-            model.zero_grad()
-            judge.zero_grad()
-
-    return step
-
-
-def compare(ours: Callable, theirs: Callable) -> dict[str, float | None]:
+def compare(ours: Callable, theirs: Callable) -> dict[str, float]:
     """In turn, A B A B …, so that a change of the machine's pace meets both."""
     mine, other = ours(), theirs()
-    difference = None if mine is None else float((mine - other).abs().max())
+    difference = float((mine - other).abs().max())
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(REPEATS):
         for function, seconds in zip((ours, theirs), times, strict=True):

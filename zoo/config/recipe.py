@@ -78,8 +78,9 @@ class BaseRecipeConfig(BaseAutoencoderConfigContainer):
     ema: EMAConfig | None = Field(
         default_factory=lambda: EMAConfig(), description="Average of the weights; null: none"
     )
-    checkpointing: Annotated[Literal["off", "on"], BeforeValidator(_off_or_on)] = Field(
-        default="off", description="Recompute activations to save memory"
+    checkpointing: Annotated[Literal["auto", "off", "on"], BeforeValidator(_off_or_on)] = Field(
+        default="auto",
+        description="Recompute activations to save memory; auto: where a step would not fit else",
     )
     guard: GuardConfig | None = Field(
         default_factory=lambda: GuardConfig(),

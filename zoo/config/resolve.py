@@ -31,6 +31,7 @@ _CHANGEABLE = (
     "data.folder",
     "logger.",
     "checkpoints.",
+    "checkpointing",
     "examples.",
     "watch.",
     "early_stopping",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from zoo.config.rules.autoencoder import decoder_channels
 from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 
-_FLOAT_BYTES = 4
+FLOAT_BYTES = 4
 # Weight, gradient and Adam's two moments.
-_COPIES = 4
+WEIGHT_COPIES = 4
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,28 @@ def training_bytes(model: Any, batch: int, samples: int) -> int:
         batch: clips in a batch.
         samples: length of a clip.
     """
+    model.train()
+    audio, latents = _inputs(model, batch, samples)
+    kept = kept_bytes(lambda: model.encode(audio, skip_bottleneck=True))
+    kept += kept_bytes(lambda: _decoded(model, latents.requires_grad_()))
+    model.eval()
+    weights = sum(weight.numel() for weight in model.parameters())
+    return weights * WEIGHT_COPIES * FLOAT_BYTES + kept
+
+
+def kept_bytes(run: Callable[[], object]) -> int:
+    """What the tensors take that `run` keeps for a backward pass, also on the meta device."""
     kept: dict[int, int] = {}
+    alive: list[Tensor] = []
 
     def keep(x: Tensor) -> Tensor:
         kept[x.untyped_storage()._cdata] = x.numel() * x.element_size()
         alive.append(x)
         return x
 
-    alive: list[Tensor] = []
-    model.train()
-    audio, latents = _inputs(model, batch, samples)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-        model.encode(audio, skip_bottleneck=True)
-        _decoded(model, latents.requires_grad_())
-    model.eval()
-    weights = sum(weight.numel() for weight in model.parameters())
-    return weights * _COPIES * _FLOAT_BYTES + sum(kept.values())
+        run()
+    return sum(kept.values())
 
 
 def _decoded(model: Any, latents: Tensor) -> Tensor:

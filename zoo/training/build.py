@@ -104,7 +104,7 @@ def _model(recipe: AnyRecipe, resumed: bool) -> Any:
     if not resumed:
         _fill_pretransform(model, recipe)
         _begin(model, recipe)
-    # "off" leaves what the model's own config may have turned on.
+    # `train` has settled "auto"; "off" leaves what the model's own config may have turned on.
     if recipe.engine == "zoo" and recipe.checkpointing == "on":
         set_checkpointing(model, True)
     for part in recipe.freeze:

@@ -28,6 +28,7 @@ from zoo.training.callbacks.interruption import Interruption, InterruptionError
 from zoo.training.callbacks.speed import DataWait
 from zoo.training.checkpoint_io import WholeCheckpoints
 from zoo.training.loggers import build_loggers, check_logger, upload_checkpoints
+from zoo.training.memory import settled
 from zoo.training.ranks import folder_of_first
 
 _FOLDER = "ZOO_RUN_FOLDER"
@@ -57,6 +58,7 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
     check_logger(recipe)
     folder = resume or _shared_folder(recipe)
     checkpoint = None if resume is None else _checked(folder / LAST, recipe)
+    recipe = settled(recipe)
     seed_everything(recipe.seed, verbose=False)
     module = build_module(recipe, resumed=resume is not None)
     model: Any = module.model

@@ -31,7 +31,7 @@ class PeriodDiscriminator(nn.Module):
         for width_in, width_out in pairwise(widths):
             stride = 1 if width_in == _WIDTHS[-1] else 3
             conv = WNConv2d(width_in, width_out, (5, 1), stride=(stride, 1), padding=(2, 0))
-            convs.append(nn.Sequential(conv, nn.LeakyReLU(0.1)))
+            convs.append(nn.Sequential(conv, nn.LeakyReLU(0.1, inplace=True)))
         self.convs = nn.ModuleList(convs)
         self.conv_post = WNConv2d(widths[-1], 1, (3, 1), padding=(1, 0))
 

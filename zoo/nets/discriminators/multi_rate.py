@@ -64,7 +64,9 @@ class RateDiscriminator(nn.Module):
         for width, out, groups in ((16, 64, 4), (64, 256, 16), (256, 1024, 64), (1024, 1024, 256)):
             convs.append(WNConv1d(width, out, 41, stride=4, padding=(20, 20), groups=groups))
         convs.append(WNConv1d(1024, 1024, 5, padding=(2, 2)))
-        self.convs = nn.ModuleList(nn.Sequential(conv, nn.LeakyReLU(0.1)) for conv in convs)
+        self.convs = nn.ModuleList(
+            nn.Sequential(conv, nn.LeakyReLU(0.1, inplace=True)) for conv in convs
+        )
         self.conv_post = WNConv1d(1024, 1, 3, padding=(1, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -21,7 +21,7 @@ def _band_convs() -> nn.ModuleList:
         *(WNConv2d(_WIDTH, _WIDTH, (3, 9), stride=(1, 2), padding=(1, 4)) for _ in range(3)),
         WNConv2d(_WIDTH, _WIDTH, (3, 3), padding=(1, 1)),
     ]
-    return nn.ModuleList(nn.Sequential(conv, nn.LeakyReLU(0.1)) for conv in convs)
+    return nn.ModuleList(nn.Sequential(conv, nn.LeakyReLU(0.1, inplace=True)) for conv in convs)
 
 
 class ResolutionDiscriminator(nn.Module):

@@ -66,6 +66,9 @@ class STFTDiscriminator(nn.Module):
         super().__init__()
         self.spec_scale_pow = spec_scale_pow
         self.activation: nn.Module = getattr(nn, activation)(**activation_params)
+        if isinstance(self.activation, nn.LeakyReLU):
+            # Nothing needs what it is given: half of the memory for activations.
+            self.activation.inplace = True
         # Persistent, since upstream's checkpoints hold it.
         self.spec_transform = STFT(
             n_fft, hop_length, win_length, center=False, unit_energy=normalized, persistent=True

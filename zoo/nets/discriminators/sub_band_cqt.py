@@ -76,7 +76,7 @@ class SubBandCQTDiscriminator(nn.Module):
         convs.append(WNConv2d(widths[-2], widths[-1], _SQUARE, padding=_padding(_SQUARE)))
         self.convs = nn.ModuleList(convs)
         self.conv_post = WNConv2d(widths[-1], out_channels, _SQUARE, padding=_padding(_SQUARE))
-        self.activation = nn.LeakyReLU(0.1)
+        self.activation = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(batch, channels, samples) → logits (batch, out_channels, frames, bins), and features."""
