@@ -100,7 +100,6 @@ def test_a_step_follows_the_balanced_gradient_and_keeps_what_is_not_of_the_outpu
     recipe = resolve_recipe("oobleck_vae", overrides=overrides)
     torch.manual_seed(0)
     module = build_module(recipe)
-    # Judges as the module's own will after its update, since it never learns.
     module.adversary.learns = lambda step: False
     twin = build_module(recipe)
     twin.load_state_dict(module.state_dict())

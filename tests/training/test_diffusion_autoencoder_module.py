@@ -133,7 +133,7 @@ def test_the_spectral_loss_is_of_the_audio_that_the_prediction_stands_for(name, 
     times = torch.tensor([0.3, 0.8])
     module.timesteps = lambda count, generator: times
     found = {}
-    module.update_model = lambda losses, latents: found.update(losses)
+    module.learn_model = lambda losses, latents: found.update(losses)
     torch.manual_seed(5)
     module.training_step(audio, 0)
 
@@ -162,7 +162,7 @@ def test_mixed_precision_predicts_the_float32_target(name, tmp_path):
         weight.data += 0.02 * torch.randn_like(weight)
     audio, errors = 0.3 * torch.randn(2, 2, 8192), []
     module.timesteps = lambda count, generator: torch.tensor([1e-4, 0.5])
-    module.update_model = lambda losses, latents: errors.append(losses["mse"].value)
+    module.learn_model = lambda losses, latents: errors.append(losses["mse"].value)
     for mixed in (False, True):
         torch.manual_seed(3)
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
@@ -192,7 +192,7 @@ def test_a_trained_pretransform_does_not_move_the_target(tmp_path):
         base.pop(key, None)
     module = build_module(parse_recipe({**base, "model": model}, [], "trained"))
     losses = {}
-    module.update_model = lambda found, latents: losses.update(found)
+    module.learn_model = lambda found, latents: losses.update(found)
     module.training_step(0.3 * torch.randn(1, 2, 256), 0)
     losses["mse"].value.backward()
     # The condition still teaches it; a decoder that no loss hears gets nothing.

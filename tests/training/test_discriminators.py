@@ -130,9 +130,28 @@ def test_losses_and_gradients_equal_upstreams(kind):
     assert ran == CASES
 
 
-def _any_gradient(network: torch.nn.Module) -> bool:
-    grads = [weight.grad for weight in network.parameters() if weight.grad is not None]
-    return any(bool(grad.abs().max() > 0) for grad in grads)
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_pass_gives_both_sides_what_two_would(kind):
+    recipe = resolve_recipe("oobleck_vae", overrides=overrides(kind))
+    torch.manual_seed(0)
+    adversary = build_module(recipe).adversary
+    weights = list(adversary.discriminator.parameters())
+    reals, start = 0.3 * torch.randn(2, 2, 2, 4096)
+    loss = adversary.discriminator_loss(reals, start)
+    of_weights = torch.autograd.grad(loss, weights, allow_unused=True)
+    fakes = start.clone().requires_grad_()
+    terms = adversary.generator_losses(reals, fakes)
+    (of_fakes,) = torch.autograd.grad(sum(t.weighted for t in terms.values()), fakes)
+
+    verdict = adversary.verdict(reals, fakes)
+    sum(term.weighted for term in verdict.generator.values()).backward()
+    assert all(weight.grad is None for weight in weights)
+    torch.testing.assert_close(fakes.grad, of_fakes)
+    verdict.discriminator.backward()
+    torch.testing.assert_close(fakes.grad, of_fakes)
+    assert any(gradient is not None and gradient.any() for gradient in of_weights)
+    for weight, gradient in zip(weights, of_weights, strict=True):
+        torch.testing.assert_close(weight.grad, gradient)
 
 
 def overrides(kind: str) -> list[str]:
@@ -167,27 +186,24 @@ def test_two_steps_train_both_networks(kind):
             for one, other in zip(before, network.parameters(), strict=True)
         )
 
-    update = module._update_discriminator
+    gather, update = module.gather, module.update
 
-    def update_discriminator(adversary, batch):
+    def gradients(name: str):
+        return [weight.grad for weight in module.network(name).parameters()]
+
+    def watched_gather(name, *more):
+        (other,) = {"autoencoder", "discriminator"} - {name}
+        before = [g if g is None else g.clone() for g in gradients(other)]
+        gather(name, *more)
+        assert any(g is not None and g.any() for g in gradients(name))
+        for one, two in zip(before, gradients(other), strict=True):
+            assert (one is None and two is None) or torch.equal(one, two)
+
+    def watched_update(name):
         model, judge = changes("autoencoder"), changes("discriminator")
-        module.model.zero_grad()
-        update(adversary, batch)
-        seen.append(("discriminator", model(), judge(), _any_gradient(module.model)))
+        update(name)
+        seen.append((name, model(), judge()))
 
-    step = module.update_model
-
-    def update_model(losses, *more):
-        model, judge = changes("autoencoder"), changes("discriminator")
-        adversary = module.adversary.discriminator
-        adversary.zero_grad()
-        assert {"adversarial", "feature_matching"} <= losses.keys()
-        step(losses, *more)
-        seen.append(("autoencoder", model(), judge(), _any_gradient(adversary)))
-
-    module._update_discriminator, module.update_model = update_discriminator, update_model
+    module.gather, module.update = watched_gather, watched_update
     fit(module, 0.3 * torch.randn(2, 2, 4096), updates=2)
-    assert seen == 2 * [
-        ("discriminator", False, True, False),
-        ("autoencoder", True, False, False),
-    ]
+    assert seen == 2 * [("autoencoder", True, False), ("discriminator", False, True)]

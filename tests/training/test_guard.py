@@ -72,12 +72,12 @@ def test_a_run_with_a_bad_batch_is_the_run_without_it(more):
 def test_only_the_network_whose_gradient_is_bad_is_left_out():
     module = build()
     before = copy.deepcopy(module.state_dict())
-    update = module.update_model
+    update = module.learn_model
 
     def explode(losses, latents, descent=None):
         update(losses, latents, next(iter(losses.values())).value * torch.inf)
 
-    module.update_model = explode
+    module.learn_model = explode
     torch.manual_seed(1)
     # No batch makes a step of the run.
     fit(module, 0.3 * torch.randn(2, 2, 8192), size=1, max_epochs=1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zoo.config.recipe import RecipeConfig
 from zoo.data.resample import fit_channels
-from zoo.training.adversary import Adversary
+from zoo.training.adversary import Adversary, Verdict
 from zoo.training.balancer import Balancer
 from zoo.training.module import Configure, ModelModule, Reconstruction
 from zoo.training.objective import Objective
@@ -27,8 +27,8 @@ class _Pass(Reconstruction):
 class AutoencoderModule(ModelModule):
     """Trains an `AudioAutoencoder`, ours or upstream's, with or without an adversary.
 
-    Each batch updates the discriminator, then the autoencoder, from one forward pass; where several
-    batches make an update, both are updated after the last.
+    Each batch is encoded, decoded and judged once; then both networks are updated, each by the
+    gradient at the weights that the other had before.
     `trainer.global_step` counts updates of the autoencoder. With `schedule.alternate` each batch
     updates one of the two, and `global_step` counts both.
 
@@ -79,18 +79,23 @@ class AutoencoderModule(ModelModule):
         with torch.set_grad_enabled(model_learns):
             batch = self._through(audio, self._is_encoder_frozen(), schedule.latent_mask)
         self.note_tokens(batch.info)
-        if self.adversary is not None and judge_learns:
-            self._update_discriminator(self.adversary, batch)
-        if not model_learns:
-            return
-        update = self.updates
-        losses = self.objective(batch.decoded, batch.reals, batch.info, update)
-        if self.teacher is not None:
-            losses |= self.teacher(self.model, batch, batch.heard, batch.sent, update)
-        if self.adversary is not None and self.adversary.judges(step):
-            losses |= self.adversary.generator_losses(batch.reals, batch.decoded)
-        descent = self.balancer and self.balancer(losses, batch.decoded)
-        self.update_model(losses, batch.latents, descent)
+        verdict = Verdict(None, {})
+        judges = model_learns and self.adversary is not None and self.adversary.judges(step)
+        if self.adversary is not None and (judge_learns or judges):
+            verdict = self.adversary.verdict(
+                batch.reals, batch.decoded, learns=judge_learns, judges=judges
+            )
+        if model_learns:
+            update = self.updates
+            losses = self.objective(batch.decoded, batch.reals, batch.info, update)
+            if self.teacher is not None:
+                losses |= self.teacher(self.model, batch, batch.heard, batch.sent, update)
+            losses |= verdict.generator
+            descent = self.balancer and self.balancer(losses, batch.decoded)
+            self.learn_model(losses, batch.latents, descent)
+        if verdict.discriminator is not None:
+            loss = verdict.discriminator
+            self.gather("discriminator", loss, {"train/discriminator": loss.detach()})
 
     def reconstruct(self, audio: Tensor, batch_index: int) -> Reconstruction:
         return self._through(audio)
@@ -113,10 +118,6 @@ class AutoencoderModule(ModelModule):
     def _is_encoder_frozen(self) -> bool:
         first = self.recipe.schedule.freeze_encoder_at
         return first is not None and self.global_step >= first
-
-    def _update_discriminator(self, adversary: Adversary, batch: Reconstruction) -> None:
-        loss = adversary.discriminator_loss(batch.reals, batch.decoded.detach())
-        self.gather("discriminator", loss, {"train/discriminator": loss.detach()})
 
     def counts(self, name: str) -> bool:
         return super().counts(name) or self.recipe.schedule.alternate

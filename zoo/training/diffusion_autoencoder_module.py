@@ -70,7 +70,7 @@ class DiffusionAutoencoderModule(ModelModule):
                 decoded = model.pretransform.decode(decoded)
         losses = {"mse": term(l2(prediction, target), self.recipe.losses.mse, self.updates)}
         losses |= self.objective(decoded, reals, info, self.updates)
-        self.update_model(losses, latents)
+        self.learn_model(losses, latents)
 
     def reconstruct(self, audio: Tensor, batch_index: int) -> Reconstruction:
         model: Any = self.model

@@ -100,7 +100,7 @@ class ModelModule(UpdatingModule):
         """Keeps what the bottleneck says of a batch for the alarms."""
         self.tokens = info.get(getattr(self.model.bottleneck, "tokens_id", ""))
 
-    def update_model(
+    def learn_model(
         self, losses: dict[str, Term], latents: Tensor, descent: Tensor | None = None
     ) -> None:
         """A batch's part in the model's update, down `descent` or the weighted sum of `losses`."""

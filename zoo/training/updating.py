@@ -85,10 +85,6 @@ class UpdatingModule(LightningModule):
         sums = self._sums.setdefault(name, {})
         for key, value in values.items():
             sums[key] = sums.get(key, 0) + value / self.batches
-        if self.batches == 1:
-            # At once: the autoencoder hears the new discriminator. Of several batches, all hear
-            # the same one.
-            self.update(name)
 
     def update(self, name: str) -> None:
         """Moves a network down its gradient and logs the mean of the batches in it."""
