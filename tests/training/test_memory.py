@@ -66,16 +66,17 @@ def peak_of_a_step(recipe) -> int:
     with LiveBytes() as memory:
         for _ in range(2):
             batch = module.reconstruct(audio, 0)
-            if module.adversary is not None:
-                fakes = batch.decoded.detach()
-                module.adversary.discriminator_loss(batch.reals, fakes).backward()
-                optimizers[1].step()
             losses = module.objective(batch.decoded, batch.reals, batch.info)
+            verdict = None
             if module.adversary is not None:
-                losses |= module.adversary.generator_losses(batch.reals, batch.decoded)
+                verdict = module.adversary.verdict(batch.reals, batch.decoded)
+                losses |= verdict.generator
             torch.stack([term.weighted for term in losses.values()]).sum().backward()
-            optimizers[0].step()
-            del batch, losses
+            if verdict is not None:
+                verdict.discriminator.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+            del batch, losses, verdict
     return memory.peak + 4 * sum(weight.numel() for weight in weights)
 
 
