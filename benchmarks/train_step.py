@@ -36,6 +36,8 @@ from typing import Any
 import torch
 from torch import Tensor, multiprocessing
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 RESULT = Path(__file__).parent / "results" / "train_step.json"
 UPSTREAM = "upstream"
 TINY = [
@@ -242,7 +244,9 @@ def build(work: Work, side: Side) -> Any:
     recipe = resolve_recipe("oobleck_vae", overrides=overrides)
     module: Any = build_module(recipe)
     if side.name == UPSTREAM:
-        return upstreams(recipe, module)
+        from tests.upstream_training import upstream_wrapper
+
+        return upstream_wrapper(recipe, module)
     if side.compiled:
         backend = "inductor" if work.device == "cuda" else "eager"
         for network in (module.model.encoder, module.model.decoder, module.adversary.discriminator):
@@ -262,60 +266,6 @@ def fused(make: Any) -> Any:
         return optimizer, schedule
 
     return configured
-
-
-def upstreams(recipe: Any, module: Any) -> Any:
-    """Upstream's wrapper with the settings of `recipe` and the weights of `module`."""
-    import lightning.pytorch as pl
-    from lightning.pytorch import utilities
-    from lightning.pytorch.utilities import rank_zero
-
-    import zoo
-    from zoo.interop import quiet
-
-    # Its code asks for the package `pytorch_lightning`, which `lightning.pytorch` is.
-    names = {"": pl, ".utilities": utilities, ".utilities.rank_zero": rank_zero}
-    sys.modules.update({f"pytorch_lightning{name}": value for name, value in names.items()})
-    with quiet():
-        from stable_audio_tools.training.autoencoders import AutoencoderTrainingWrapper
-
-    stft, judge = recipe.losses.stft, recipe.discriminator
-    spectral = {
-        "fft_sizes": list(stft.fft_sizes),
-        "hop_sizes": list(stft.hop_sizes),
-        "win_lengths": list(stft.win_lengths),
-        "perceptual_weighting": stft.perceptual_weighting,
-    }
-    scales = {
-        "filters": judge.config.filters,
-        "n_ffts": list(judge.config.n_ffts),
-        "hop_lengths": list(judge.config.hop_lengths),
-        "win_lengths": list(judge.config.win_lengths),
-    }
-    losses = {
-        "spectral": {"type": "mrstft", "config": spectral, "weights": {"mrstft": 1.0}},
-        "time": {"type": "l1", "config": {}, "weights": {"l1": 0.0}},
-        "bottleneck": {"type": "kl", "weights": {"kl": recipe.losses.kl}},
-        "discriminator": {
-            "type": "encodec",
-            "config": scales,
-            "weights": recipe.discriminator.weights.model_dump(),
-        },
-    }
-    model: Any = zoo.from_config(recipe.container(), engine="stable-audio-tools").train()
-    model.load_state_dict(module.model.state_dict())
-    wrapper: Any = AutoencoderTrainingWrapper(
-        model,
-        sample_rate=recipe.sample_rate,
-        loss_config=losses,
-        optimizer_configs={
-            name: {"optimizer": part["optimizer"]}
-            for name, part in recipe.optimizers.model_dump().items()
-        },
-        use_ema=False,
-    )
-    wrapper.discriminator.load_state_dict(module.adversary.discriminator.state_dict())
-    return wrapper
 
 
 if __name__ == "__main__":

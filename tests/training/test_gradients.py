@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.test_upstreams_schedule import batches, made, upstreams
+from tests.training.test_upstreams_schedule import batches, made
+from tests.upstream_training import upstream_wrapper
 
 
 def same_gradients(ours, theirs) -> None:
@@ -27,7 +28,7 @@ def same_gradients(ours, theirs) -> None:
 def test_both_branches_have_upstreams_gradients(checkpointing):
     recipe, built = made([f"checkpointing={checkpointing}"])
     module: Any = built
-    theirs = upstreams(recipe, module)
+    theirs = upstream_wrapper(recipe, module)
     audio = batches(1)[0]
 
     torch.manual_seed(3)
