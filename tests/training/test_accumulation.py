@@ -56,11 +56,11 @@ def assert_same(one, other, before) -> None:
 
 
 TURNS = "schedule.alternate=true"
-UNSEEN = "discriminator.warmup_steps=100"
+TOGETHER = "schedule.alternate=false"
 
 
 @pytest.mark.parametrize("clip", ["null", "0.01"])
-@pytest.mark.parametrize("more", [TURNS, UNSEEN])
+@pytest.mark.parametrize("more", [TURNS, TOGETHER])
 def test_several_batches_are_one_large_batch(more, clip):
     torch.manual_seed(1)
     audio = 0.3 * torch.randn(12, 2, 4096)
@@ -68,18 +68,6 @@ def test_several_batches_are_one_large_batch(more, clip):
     small, before = trained(audio, 3, 2, more, clipping)
     large, _ = trained(audio, 1, 2, more, clipping)
     assert_same(small, large, before)
-
-
-def test_all_batches_of_an_update_hear_the_same_discriminator():
-    torch.manual_seed(1)
-    audio = 0.3 * torch.randn(4, 2, 4096)
-    small, before = trained(audio, 2, 1)
-    # One batch hears the discriminator after its update, unless that changes nothing.
-    still = "optimizers.discriminator.optimizer.config.lr=1e-30"
-    large, _ = trained(audio, 1, 1, still)
-    for key, value in large.model.state_dict().items():
-        moved = (value - before[f"model.{key}"]).norm()
-        assert (small.model.state_dict()[key] - value).norm() <= 1e-3 * moved + 1e-7, key
 
 
 @pytest.mark.parametrize("per_item", [True, False])
@@ -108,8 +96,8 @@ def gradient(balancer: Balancer, output: torch.Tensor) -> torch.Tensor:
 def test_the_log_has_the_mean_of_the_batches():
     torch.manual_seed(1)
     audio = 0.3 * torch.randn(6, 2, 4096)
-    small, _ = trained(audio, 3, 1, UNSEEN)
-    large, _ = trained(audio, 1, 1, UNSEEN)
+    small, _ = trained(audio, 3, 1)
+    large, _ = trained(audio, 1, 1)
     names = ("train/loss", "train/l1", "train/discriminator", "grad_norm/autoencoder")
     for name in (*names, "grad_norm/discriminator"):
         given, expected = (m.trainer.callback_metrics[name] for m in (small, large))
