@@ -24,15 +24,14 @@ class Run:
         log = lambda name, value: self.logged.setdefault(name, []).append(value)  # noqa: E731
         bottleneck = SimpleNamespace(codebook_size=8)
         model = SimpleNamespace(bottleneck=bottleneck)
-        self.module = SimpleNamespace(held=0, tokens=None, model=model, log=log)
-        self.trainer = SimpleNamespace(global_step=0, callback_metrics={})
+        self.module = SimpleNamespace(held=0, tokens=None, latest={}, model=model, log=log)
+        self.trainer = SimpleNamespace(global_step=0)
         self.alarms.on_train_start(self.trainer, self.module)
 
     def step(self, tokens=None, **metrics) -> None:
         self.trainer.global_step += 1
         self.module.tokens = tokens
-        values = {f"train/{name}": torch.tensor(value) for name, value in metrics.items()}
-        self.trainer.callback_metrics = values
+        self.module.latest |= {f"train/{k}": torch.tensor(value) for k, value in metrics.items()}
         self.alarms.on_train_batch_end(self.trainer, self.module)
 
 
@@ -51,6 +50,13 @@ def test_one_odd_step_is_not_enough(capsys):
     run = Run(every_n_steps=4)
     for value in (0.01, 0.5, 0.5, 0.5, 0.5, 0.01, 0.5, 0.5):
         run.step(latent_std=value)
+    assert not capsys.readouterr().err
+
+
+def test_a_mean_is_over_the_updates_that_were_made(capsys):
+    run = Run()
+    for step in range(8):
+        run.step(latent_std=1.0, **({"discriminator": 0.06} if step % 2 else {}))
     assert not capsys.readouterr().err
 
 

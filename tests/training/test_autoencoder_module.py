@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 from lightning import Trainer
+from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 
 import zoo
@@ -15,6 +16,8 @@ from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR
 from zoo.config.resolve import resolve_recipe
 from zoo.training.build import build_discriminator, build_module
 
+# So large that it shows whose discriminator the autoencoder has heard.
+JUDGE_LR = 5.0
 AUDIO = [
     *SHRUNK,
     *SMALL_DISCRIMINATOR,
@@ -25,7 +28,7 @@ AUDIO = [
     "losses.kl=0.01",
     "ema=null",
     "optimizers.autoencoder.optimizer={type: SGD, config: {lr: 0.01}}",
-    "optimizers.discriminator.optimizer={type: SGD, config: {lr: 0.01}}",
+    f"optimizers.discriminator.optimizer={{type: SGD, config: {{lr: {JUDGE_LR}}}}}",
     "optimizers.autoencoder.scheduler=null",
     "optimizers.discriminator.scheduler=null",
 ]
@@ -86,12 +89,8 @@ def test_a_step_equals_upstreams_losses_and_updates(tmp_path):
     torch.manual_seed(5)
     latents, info = theirs.encode(audio, return_info=True)
     decoded = theirs.decode(latents)
-    loss, _, _ = judge.loss(audio, decoded.detach())
-    loss.backward()
-    with torch.no_grad():
-        for weight in judge.parameters():
-            weight -= 0.01 * weight.grad
-    _, adversarial, features = judge.loss(audio, decoded)
+    loss, adversarial, features = judge.loss(audio, decoded)
+    of_judge = torch.autograd.grad(loss, list(judge.parameters()), retain_graph=True)
     total = (
         mid_side(audio, decoded)
         + 0.5 * plain(audio[:, :1], decoded[:, :1])
@@ -102,9 +101,12 @@ def test_a_step_equals_upstreams_losses_and_updates(tmp_path):
         + 5.0 * features
     )
     total.backward()
+    # Both gradients are those before either update.
     with torch.no_grad():
         for weight in theirs.parameters():
             weight -= 0.01 * weight.grad
+        for weight, gradient in zip(judge.parameters(), of_judge, strict=True):
+            weight -= JUDGE_LR * gradient
 
     given, expected = module.model.state_dict(), theirs.state_dict()
     for key in expected:
@@ -112,6 +114,33 @@ def test_a_step_equals_upstreams_losses_and_updates(tmp_path):
     given = module.adversary.discriminator.state_dict()
     for key, value in judge.state_dict().items():
         torch.testing.assert_close(given[key], value, atol=1e-5, rtol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("guard", ["null", "{}"])
+def test_an_overflow_of_float16_is_left_out_and_the_next_update_made(guard):
+    same = ["model.bottleneck={type: tanh}", "model.encoder.config.latent_dim=64"]
+    recipe = resolve_recipe("oobleck_vae", overrides=[*AUDIO, *same, f"guard={guard}"])
+    torch.manual_seed(0)
+    module = build_module(recipe)
+    expected = copy.deepcopy(module)
+    before = copy.deepcopy(module.state_dict())
+    audio = 0.3 * torch.randn(4, 2, 4096)
+    # Too large for any gradient of the first batch, and then small enough.
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**60, backoff_factor=2.0**-50)
+    fit(module, audio, size=2, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    fit(expected, audio[2:], size=2)
+    assert module.global_step == expected.global_step == 1
+    assert scaler.get_scale() == 2.0**10
+    given, wanted = module.state_dict(), expected.state_dict()
+    for part in ("model.", "adversary."):
+        keys = [key for key in given if key.startswith(part)]
+        moved, way, apart = (
+            torch.stack([(a[key] - b[key]).norm() for key in keys]).norm()
+            for a, b in ((given, before), (wanted, before), (given, wanted))
+        )
+        # The discriminator's gradients of reals and fakes almost cancel each other at first.
+        limit = 0.1 if part == "model." else 1.0
+        assert way > 1e-3 and way / 2 < moved < 2 * way and apart < limit * way, part
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_losses_and_gradients_equal_upstreams(kind):
         assert all(weight.grad is None for weight in ours.discriminator.parameters())
         torch.testing.assert_close(y.grad, expected, rtol=1e-4, atol=1e-4 * expected.abs().max())
 
-        loss = ours.discriminator_loss(reals, fakes)
+        loss = ours.verdict(reals, fakes, judges=False).discriminator
         torch.testing.assert_close(loss, of_discriminator, rtol=1e-5, atol=1e-6)
         loss.backward()
         of_discriminator.backward()
@@ -137,7 +137,7 @@ def test_one_pass_gives_both_sides_what_two_would(kind):
     adversary = build_module(recipe).adversary
     weights = list(adversary.discriminator.parameters())
     reals, start = 0.3 * torch.randn(2, 2, 2, 4096)
-    loss = adversary.discriminator_loss(reals, start)
+    loss = adversary.verdict(reals, start, judges=False).discriminator
     of_weights = torch.autograd.grad(loss, weights, allow_unused=True)
     fakes = start.clone().requires_grad_()
     terms = adversary.generator_losses(reals, fakes)

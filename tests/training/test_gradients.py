@@ -33,10 +33,10 @@ def test_both_branches_have_upstreams_gradients(checkpointing):
 
     torch.manual_seed(3)
     batch = module.reconstruct(audio, 0)
-    module.adversary.discriminator_loss(batch.reals, batch.decoded.detach()).backward()
-    losses = module.objective(batch.decoded, batch.reals, batch.info)
-    losses |= module.adversary.generator_losses(batch.reals, batch.decoded)
+    verdict = module.adversary.verdict(batch.reals, batch.decoded)
+    losses = module.objective(batch.decoded, batch.reals, batch.info) | verdict.generator
     torch.stack([term.weighted for term in losses.values()]).sum().backward()
+    verdict.discriminator.backward()
 
     torch.manual_seed(3)
     latents, info = theirs.autoencoder.encode(audio, return_info=True)

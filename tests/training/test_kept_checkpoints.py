@@ -147,8 +147,7 @@ def test_a_run_that_no_longer_improves_ends_and_says_so(tmp_path, capsys, values
 def validated(folder: Path, metric: str) -> dict[int, float]:
     """The metric at each step, from the csv file."""
     rows = csv.DictReader(next(folder.glob("logs/*/metrics.csv")).open())
-    # Lightning's log counts from 0.
-    return {int(row["step"]) + 1: float(row[metric]) for row in rows if row[metric]}
+    return {int(row["step"]): float(row[metric]) for row in rows if row[metric]}
 
 
 def test_a_whole_run_keeps_the_best_and_a_resumed_one_goes_on(tmp_path):

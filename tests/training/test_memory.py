@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
 from zoo.checkpoints.files import read_ckpt
 from zoo.config.resolve import resolve_recipe, resume_recipe
+from zoo.config.trainer import TrainerConfig
 from zoo.training.build import build_module
 from zoo.training.memory import free_bytes, settled, step_bytes
 from zoo.training.run import train
@@ -114,7 +115,7 @@ def test_precision_and_batch_count():
 
 
 def test_the_machines_free_memory():
-    free = free_bytes("cpu")
+    free = free_bytes(TrainerConfig(accelerator="cpu"))
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert free is not None and 0 < free < total
 

@@ -65,7 +65,7 @@ def adversary(kind: str, monkeypatch, *more: str) -> Adversary:
 def found(judge: Adversary, reals, decoded) -> list[torch.Tensor]:
     """All losses, and the gradient of the audio and of the discriminator."""
     decoded = decoded.clone().requires_grad_()
-    loss = judge.discriminator_loss(reals, decoded.detach())
+    loss = judge.verdict(reals, decoded.detach(), judges=False).discriminator
     weights = torch.autograd.grad(loss, [w for w in judge.parameters() if w.requires_grad])
     terms = [term.value for term in judge.generator_losses(reals, decoded).values()]
     (audio,) = torch.autograd.grad(sum(terms), decoded)

@@ -17,6 +17,7 @@ from zoo.errors import CheckpointError
 # What `zoo train` adds to the file that Lightning writes.
 CONFIG_KEY = "zoo_config"
 EMA_KEY = "zoo_ema"
+BEST = Path("checkpoints") / "best.ckpt"
 LAST = Path("checkpoints") / "last.ckpt"
 _MODEL_PREFIX = "model."
 _SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
@@ -95,15 +96,15 @@ def find_checkpoint(path: str | Path) -> Path:
     run = newest_run(path.parent if path.name == "checkpoints" else path)
     if run is None:
         raise CheckpointError(f"{path}: no checkpoint in this folder")
-    best = run / "checkpoints" / "best.ckpt"
+    best = run / BEST
     return best if best.is_file() else run / LAST
 
 
 def newest_run(root: str | Path = "runs") -> Path | None:
     """The run folder that `root` is, or the one below it with the newest checkpoint."""
     files = [
-        *Path(root).glob("**/checkpoints/last.ckpt"),
-        *Path(root).glob("**/checkpoints/best.ckpt"),
+        *Path(root).glob(f"**/{LAST}"),
+        *Path(root).glob(f"**/{BEST}"),
     ]
     newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
     return newest and newest.parent.parent

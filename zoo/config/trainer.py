@@ -14,7 +14,7 @@ LoggerName = Literal["wandb", "tensorboard", "csv"]
 Metric = Literal["val/stft", "val/mel", "val/si_sdr", "val/pesq"]
 HIGHER_IS_BETTER = ("val/si_sdr", "val/pesq")
 ExtraMetric = Literal["pesq"]
-PESQ_SAMPLE_RATE = 16000
+PESQ_RATE = 16000
 Precision = Literal[
     "32-true",
     "bf16-mixed",

@@ -8,10 +8,10 @@ import math
 import torch
 from torch import Tensor
 
+from zoo.config.trainer import PESQ_RATE
 from zoo.data.resample import resample
 from zoo.errors import AudioError, ConfigError
 
-PESQ_RATE = 16000
 LONGEST_SECONDS = 20
 
 
@@ -20,10 +20,10 @@ def has_pesq() -> bool:
     return importlib.util.find_spec("pesq") is not None
 
 
-def require_pesq() -> None:
-    """Raises: ConfigError where the package is missing."""
+def require_pesq(asked_by: str = "") -> None:
+    """Raises: ConfigError where the package is missing, beginning with who asked for it."""
     if not has_pesq():
-        raise ConfigError("PESQ needs the package pesq: pip install 'zoo[metrics]'")
+        raise ConfigError(f"{asked_by}PESQ needs the package pesq: pip install 'zoo[metrics]'")
 
 
 @torch.no_grad()

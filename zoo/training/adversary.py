@@ -79,12 +79,6 @@ class Adversary(nn.Module):
             generator["feature_matching"] = Term(features, weights.feature_matching)
         return Verdict(self.losses.discriminator(real, fake) if learns else None, generator)
 
-    def discriminator_loss(self, reals: Tensor, fakes: Tensor) -> Tensor:
-        """That of `verdict` alone."""
-        loss = self.verdict(reals, fakes, judges=False).discriminator
-        assert loss is not None
-        return loss
-
     def generator_losses(self, reals: Tensor, fakes: Tensor) -> dict[str, Term]:
         """Those of `verdict` alone."""
         return self.verdict(reals, fakes, learns=False).generator

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from zoo.training.objective import Term
+from zoo.training.ranks import mean_over_ranks
 
 _EPS = 1e-12
 
@@ -69,10 +69,7 @@ class Balancer(nn.Module):
         flat = gradient.flatten(1) if self.per_item else gradient.reshape(1, -1)
         # A loss may be NaN where its gradient is 0.
         norm = torch.linalg.vector_norm(flat, dim=1).mean() + 0 * value.detach().float()
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(norm)
-            norm /= dist.get_world_size()
-        return norm
+        return mean_over_ranks({"": norm})[""]
 
     def _running(self, name: str, norm: Tensor) -> Tensor:
         before = self._sums[name].to(norm) if name in self._sums else torch.zeros(2).to(norm)

@@ -9,12 +9,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from zoo.checkpoints.files import LAST
 from zoo.config.recipe import AnyRecipe, RecipeConfig
-from zoo.evaluation.speech import require_pesq
 from zoo.training.callbacks.alarms import Alarms
 from zoo.training.callbacks.averaged_weights import AveragedWeights
 from zoo.training.callbacks.best_checkpoints import BestCheckpoints
 from zoo.training.callbacks.early_stopping import Plateau
 from zoo.training.callbacks.examples import Examples
+from zoo.training.callbacks.interruption import Interruption
 from zoo.training.callbacks.latents import Latents
 from zoo.training.callbacks.progress import TrainingProgress
 from zoo.training.callbacks.rollback import Rollback
@@ -28,23 +28,15 @@ from zoo.training.callbacks.speed import Speed
 def build_callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
     """The callbacks of a run whose files lie in `folder`, in the order in which they are asked.
 
-    Raises:
-        ConfigError: where a metric needs a package that is missing.
+    Lightning asks those that write checkpoints after all others: averages are online weights again
+    by then, and every callback has seen the step.
     """
     kept, stopping = recipe.checkpoints, recipe.early_stopping
     callbacks: list[Callback] = [
         SeededSteps(recipe.seed),
         SampleCounter(),
-        ModelCheckpoint(
-            folder / "checkpoints",
-            filename="last",
-            every_n_train_steps=kept.every_n_steps,
-            enable_version_counter=False,
-        ),
-        BestCheckpoints(folder / "checkpoints", kept.monitor, kept.direction, kept.keep),
     ]
     if "pesq" in recipe.metrics:
-        require_pesq()
         callbacks.append(SpeechQuality(recipe.sample_rate))
     if recipe.ema is not None:
         callbacks.append(AveragedWeights(recipe.ema.beta, recipe.ema.power))
@@ -66,4 +58,14 @@ def build_callbacks(recipe: AnyRecipe, folder: Path) -> list[Callback]:
         )
     if recipe.trainer.enable_progress_bar:
         callbacks.append(TrainingProgress(recipe.sample_rate))
-    return callbacks
+    return [
+        *callbacks,
+        Interruption(folder / LAST),
+        ModelCheckpoint(
+            folder / "checkpoints",
+            filename="last",
+            every_n_train_steps=kept.every_n_steps,
+            enable_version_counter=False,
+        ),
+        BestCheckpoints(folder / "checkpoints", kept.monitor, kept.direction, kept.keep),
+    ]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from zoo.config.guard import GuardConfig
 from zoo.data.messages import say
+from zoo.training.ranks import rank_and_world
 
 _EVERY = 100
 
@@ -41,7 +42,7 @@ class Guard:
             scaler: of the losses in float16, which overflow until it has found its scale.
         """
         finite = torch.stack([loss.detach().isfinite(), norm.isfinite()]).int()
-        if dist.is_available() and dist.is_initialized():
+        if rank_and_world()[1] > 1:
             dist.all_reduce(finite, dist.ReduceOp.MIN)
         loss_is_finite, norm_is_finite = finite.tolist()
         if loss_is_finite and norm_is_finite:
@@ -75,6 +76,11 @@ class Guard:
         self.in_a_row.clear()
         self.rollbacks += 1
         self.factor *= self.config.lower_rate
+
+    def begin_anew(self) -> None:
+        """All tries are open again; the learning rate stays where it is."""
+        self.in_a_row.clear()
+        self.rollbacks = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {

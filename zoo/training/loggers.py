@@ -10,6 +10,7 @@ from pathlib import Path
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from zoo.checkpoints.files import BEST, LAST
 from zoo.config.recipe import AnyRecipe
 from zoo.config.resolve import RECIPE_FILE
 from zoo.data.messages import say
@@ -43,7 +44,7 @@ def upload_checkpoints(loggers: Iterable[Logger], folder: Path) -> None:
     """Best and last checkpoint of a run, as one version of an artifact at wandb."""
     import wandb
 
-    files = [folder / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
+    files = [folder / name for name in (BEST, LAST)]
     for logger in loggers:
         if not isinstance(logger, WandbLogger):
             continue

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
 
 from zoo.config.recipe import AnyRecipe, RecipeConfig
+from zoo.config.trainer import TrainerConfig
 from zoo.data.messages import say
 from zoo.evaluation.cost import FLOAT_BYTES, WEIGHT_COPIES, kept_bytes, training_bytes
 from zoo.factory import create_model_from_config
@@ -25,23 +27,26 @@ def settled(recipe: AnyRecipe, free: int | None = None) -> AnyRecipe:
     """
     if recipe.checkpointing != "auto":
         return recipe
-    if recipe.engine != "zoo":
-        return recipe.model_copy(update={"checkpointing": "off"})
-    free = free_bytes(recipe.trainer.accelerator) if free is None else free
+    off = recipe.replace(checkpointing="off")
+    free = free_bytes(recipe.trainer) if free is None else free
+    if recipe.engine != "zoo" or free is None:
+        return off
     needed = step_bytes(recipe)
-    if free is None or needed <= free:
-        return recipe.model_copy(update={"checkpointing": "off"})
+    if needed <= free:
+        return off
     say(
         f"a training step takes about {needed / _GIB:.1f} GiB and {free / _GIB:.1f} are free: "
         "activations are computed twice to save memory (checkpointing=off keeps them)"
     )
-    return recipe.model_copy(update={"checkpointing": "on"})
+    return recipe.replace(checkpointing="on")
 
 
-def free_bytes(accelerator: str) -> int | None:
-    """Of the GPU where one trains, else of the machine; None where the system doesn't say."""
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return torch.cuda.mem_get_info()[0]
+def free_bytes(trainer: TrainerConfig) -> int | None:
+    """Of this process's GPU, else of the machine; None where the system doesn't say."""
+    if _is_on_gpu(trainer):
+        number = int(os.environ.get("LOCAL_RANK", 0))
+        devices = trainer.devices
+        return torch.cuda.mem_get_info(devices[number] if isinstance(devices, tuple) else number)[0]
     if not _MEMINFO.is_file():
         return None
     facts = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
@@ -64,6 +69,9 @@ def step_bytes(recipe: AnyRecipe) -> int:
     total += int(size * (training_bytes(model, batch, samples) - total))
     if recipe.ema is not None:
         total += FLOAT_BYTES * weights
+    if recipe.guard is not None and not _is_on_gpu(recipe.trainer):
+        # Its copy, which lies in the machine's memory.
+        total += WEIGHT_COPIES * FLOAT_BYTES * weights
     if not isinstance(recipe, RecipeConfig):
         return total
     audio = torch.empty(batch, model.out_channels, samples, device="meta")
@@ -77,8 +85,13 @@ def step_bytes(recipe: AnyRecipe) -> int:
         total += WEIGHT_COPIES * FLOAT_BYTES * sum(weight.numel() for weight in judge.parameters())
         judge = judge.to("meta")
         # Features of reals, those of fakes, and their difference.
+        size = 1.0 if recipe.discriminator.float32 and size < 1 else size
         total += 3 * int(size * kept_bytes(lambda: judge(decoded)))
     return total
+
+
+def _is_on_gpu(trainer: TrainerConfig) -> bool:
+    return trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
 def _activation_scale(recipe: AnyRecipe) -> float:

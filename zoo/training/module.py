@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -80,12 +80,18 @@ class ModelModule(UpdatingModule):
         metrics = measure(decoded, reals, rate)
         values = {"si_sdr": metrics.si_sdr_db, "mel": metrics.mel, "stft": metrics.stft}
         self.validated.add({f"val/{name}": value for name, value in values.items()}, own)
-        return reconstruction
+        # What looks on counts each clip once too.
+        return replace(
+            reconstruction,
+            reals=reconstruction.reals[:own],
+            decoded=reconstruction.decoded[:own],
+            latents=reconstruction.latents[:own],
+        )
 
     def on_validation_epoch_end(self) -> None:
         # All processes have the same values by now; `sync_dist` keeps Lightning from warning.
-        values = {**self.validated.compute(self.device), **self.step_of_the_log()}
-        self.log_dict(values, batch_size=1, sync_dist=True)
+        self.log_dict(self.validated.compute(self.device), batch_size=1, sync_dist=True)
+        self.log_step()
 
     def _repeated(self, batch_index: int, size: int) -> int:
         """How many clips at the end of a validation batch another process counts."""
@@ -98,7 +104,9 @@ class ModelModule(UpdatingModule):
 
     def note_tokens(self, info: Mapping[str, Any]) -> None:
         """Keeps what the bottleneck says of a batch for the alarms."""
-        self.tokens = info.get(getattr(self.model.bottleneck, "tokens_id", ""))
+        # upstream: the axes of tokens differ from bottleneck to bottleneck.
+        if self.recipe.engine == "zoo":
+            self.tokens = info.get(getattr(self.model.bottleneck, "tokens_id", ""))
 
     def learn_model(
         self, losses: dict[str, Term], latents: Tensor, descent: Tensor | None = None

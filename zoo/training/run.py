@@ -22,9 +22,10 @@ from zoo.config.resolve import RECIPE_FILE, write_recipe
 from zoo.data.messages import say
 from zoo.data.module import AudioDataModule
 from zoo.errors import AudioError, CheckpointError, TrainingError
+from zoo.evaluation.speech import require_pesq
 from zoo.training.build import build_module
 from zoo.training.build_callbacks import build_callbacks
-from zoo.training.callbacks.interruption import Interruption, InterruptionError
+from zoo.training.callbacks.interruption import InterruptionError
 from zoo.training.callbacks.speed import DataWait
 from zoo.training.checkpoint_io import WholeCheckpoints
 from zoo.training.loggers import build_loggers, check_logger, upload_checkpoints
@@ -56,6 +57,8 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
     """
     _quieten()
     check_logger(recipe)
+    if "pesq" in recipe.metrics:
+        require_pesq("metrics: ")
     folder = resume or _shared_folder(recipe)
     checkpoint = None if resume is None else _checked(folder / LAST, recipe)
     recipe = settled(recipe)
@@ -170,7 +173,7 @@ def _lightning_trainer(recipe: AnyRecipe, folder: Path, devices: list[int] | int
         profiler=config.profiler or DataWait(),
         plugins=WholeCheckpoints(),
         logger=False,
-        callbacks=[*build_callbacks(recipe, folder), Interruption(folder / LAST)],
+        callbacks=build_callbacks(recipe, folder),
         default_root_dir=folder,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -182,13 +185,13 @@ def _lightning_trainer(recipe: AnyRecipe, folder: Path, devices: list[int] | int
 def _strategy(recipe: AnyRecipe) -> str:
     """Under DDP, weights that a backward pass does not reach have to be looked for.
 
-    Each of an adversary's two passes leaves the other network out, a frozen encoder is left out,
-    and a diffusion network may have weights for conditions that no autoencoder has.
+    Each of the two backward passes leaves the other network out, a frozen encoder is left out, and
+    a diffusion network may have weights for conditions that no autoencoder has.
 
     Lightning runs the training step inside DDP's own forward and announces each `manual_backward`
     to it, so every backward pass averages the gradients while it computes them, before they are
-    clipped. Price: an adversary's pass sends zeros for the other network too. Averaging by hand
-    would send half as much, but only after the backward pass.
+    clipped. Price: each of two sends zeros for the other network too. Averaging by hand would send
+    half as much, but only after the backward pass.
     """
     config = recipe.trainer
     single = config.devices in (1, "1") and config.num_nodes == 1

@@ -34,6 +34,7 @@ class UpdatingModule(LightningModule):
 
     Attributes:
         held: batches in the gradients since the last update.
+        latest: what was logged of the last update of each network, still on its device.
         guard: decides which updates are made; None: all are.
     """
 
@@ -44,6 +45,7 @@ class UpdatingModule(LightningModule):
         self.configure = configure
         self.recipe = recipe
         self.held = 0
+        self.latest: dict[str, Any] = {}
         self.guard = None if recipe.guard is None else Guard(recipe.guard)
         # Network → the sums of what is logged, over the batches that are held.
         self._sums: dict[str, dict[str, Any]] = {}
@@ -67,6 +69,7 @@ class UpdatingModule(LightningModule):
             if self._is_scale_due:
                 self._scaler.update()
                 self._is_scale_due = False
+            self.log_step()
 
     def learn(self, audio: Tensor) -> None:
         """Adds the gradients of a batch to those that are held."""
@@ -94,21 +97,28 @@ class UpdatingModule(LightningModule):
             self._is_scale_due = True
         norm = gradient_norm(network)
         loss = values["train/loss" if name == "autoencoder" else f"train/{name}"]
-        if self.guard is not None:
-            admitted = self.guard.admits(name, loss, norm, self._scaler)
-            self.log("train/skipped", float(self.guard.skipped))
-            if not admitted:
-                return
+        if not self._admits(name, loss, norm):
+            return
         trainer = self.recipe.trainer
         clip_gradients(network, norm, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
         rate = self.step(name, optimizer)
         if name == "autoencoder":
-            values |= {"lr": rate} | self.step_of_the_log()
+            values["lr"] = rate
         values[f"grad_norm/{name}"] = norm
         values |= mean_over_ranks({k: v for k, v in values.items() if isinstance(v, Tensor)})
+        self.latest |= values
         shown = [key for key in values if key in ("train/loss", "train/discriminator")]
         self.log_dict({key: values.pop(key) for key in shown}, prog_bar=True)
         self.log_dict(values)
+
+    def _admits(self, name: str, loss: Tensor, norm: Tensor) -> bool:
+        """Whether an update is made."""
+        if self.guard is None:
+            # Lightning's scaler, which would leave it out, is not asked.
+            return self._scaler is None or bool(norm.isfinite())
+        admitted = self.guard.admits(name, loss, norm, self._scaler)
+        self.log("train/skipped", float(self.guard.skipped))
+        return admitted
 
     def step(self, name: str, optimizer: LightningOptimizer) -> float:
         """A step of the optimiser and of its schedule. Gives the learning rate."""
@@ -171,9 +181,9 @@ class UpdatingModule(LightningModule):
             if scaler is not None:
                 plugin.scaler = scaler
 
-    def step_of_the_log(self) -> dict[str, float]:
+    def log_step(self) -> None:
         """Lightning's loggers count batches, unless they are told the step."""
-        return {"step": float(self.global_step)} if self.batches > 1 else {}
+        self.log("step", float(self.global_step))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.guard is not None:

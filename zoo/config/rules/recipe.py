@@ -9,7 +9,7 @@ from zoo.config import rules
 from zoo.config.model import AutoencoderPretransformConfig
 from zoo.config.optimizers import OptimizationConfig
 from zoo.config.recipe import AnyRecipe, DiffusionRecipeConfig, Part, RecipeConfig
-from zoo.config.trainer import PESQ_SAMPLE_RATE, CheckpointsConfig, EarlyStoppingConfig
+from zoo.config.trainer import PESQ_RATE, CheckpointsConfig, EarlyStoppingConfig
 from zoo.errors import Problem
 
 
@@ -74,6 +74,8 @@ def _shards(recipe: AnyRecipe) -> Iterator[Problem]:
         yield Problem("discriminator", f"{whole}: give null, or the strategy ddp")
     if recipe.ema is not None:
         yield Problem("ema", f"{whole}: give null, or the strategy ddp")
+    if recipe.guard is not None:
+        yield Problem("guard", f"{whole}: give null, or the strategy ddp")
     if recipe.trainer.gradient_clip_val:
         yield Problem("trainer.gradient_clip_val", f"{whole}: give null, or the strategy ddp")
 
@@ -97,6 +99,12 @@ def _of_training(recipe: RecipeConfig) -> Iterator[Problem]:
     yield from _within("losses.mel", losses.mel.contradictions())
     if losses.semantic is not None:
         yield from _within("losses.semantic", losses.semantic.contradictions())
+    if losses.balancer is not None and recipe.trainer.precision in ("16-mixed", "16-true"):
+        yield Problem(
+            "losses.balancer",
+            f"gradients of each loss get too small for trainer.precision={recipe.trainer.precision}"
+            ": give bf16-mixed or 32-true",
+        )
     if schedule.alternate and recipe.discriminator is None:
         yield Problem(
             "schedule.alternate", "there is no discriminator to alternate with: give false"
@@ -107,8 +115,8 @@ def _of_training(recipe: RecipeConfig) -> Iterator[Problem]:
 
 
 def _of_watching(recipe: AnyRecipe) -> Iterator[Problem]:
-    if "pesq" in recipe.metrics and recipe.sample_rate < PESQ_SAMPLE_RATE:
-        yield Problem("metrics", f"pesq needs a sample_rate of {PESQ_SAMPLE_RATE} Hz or more")
+    if "pesq" in recipe.metrics and recipe.sample_rate < PESQ_RATE:
+        yield Problem("metrics", f"pesq needs a sample_rate of {PESQ_RATE} Hz or more")
     for key in ("checkpoints", "early_stopping"):
         section: CheckpointsConfig | EarlyStoppingConfig | None = getattr(recipe, key)
         if section is None:

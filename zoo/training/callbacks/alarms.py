@@ -28,7 +28,7 @@ class Alarms(Callback):
     def __init__(self, config: AlarmsConfig) -> None:
         self.config = config
         self._sums: dict[str, Tensor] = {}
-        self._batches = 0
+        self._updates: dict[str, int] = {}
         self._counts: Tensor | None = None
         self._looked = 0
         self._said: dict[str, int] = {}
@@ -42,17 +42,19 @@ class Alarms(Callback):
         self._count(pl_module)
         if pl_module.held:
             return
-        self._batches += 1
+        latest: Any = pl_module.latest
         for name in ("train/latent_std", "train/discriminator"):
-            value = trainer.callback_metrics.get(name)
+            # Taken, so that it is not counted again where the next update is left out.
+            value = latest.pop(name, None)
             if value is not None:
-                self._sums[name] = self._sums.get(name, 0) + value.detach()
+                self._sums[name] = self._sums.get(name, 0) + value
+                self._updates[name] = self._updates.get(name, 0) + 1
         if trainer.global_step - self._looked < self.config.every_n_steps:
             return
         self._looked = trainer.global_step
         if trainer.global_step >= self.config.first_step:
             self._look(trainer.global_step, pl_module)
-        self._sums, self._batches, self._counts = {}, 0, None
+        self._sums, self._updates, self._counts = {}, {}, None
 
     def _count(self, module: Any) -> None:
         """Adds the tokens of a batch (batch, quantizer, frame) to a histogram of each codebook."""
@@ -89,7 +91,7 @@ class Alarms(Callback):
             self._tell(module, step, "codebook_usage", bad, text, advice)
 
     def _mean(self, name: str) -> float | None:
-        return float(self._sums[name]) / self._batches if name in self._sums else None
+        return float(self._sums[name]) / self._updates[name] if name in self._sums else None
 
     def _tell(
         self, module: LightningModule, step: int, name: str, bad: bool, text: str, advice: str

@@ -14,7 +14,7 @@ from typing import Literal
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-BEST = "best.ckpt"
+from zoo.checkpoints.files import BEST
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class BestCheckpoints(Checkpoint):
     def _tidy(self, trainer: Trainer) -> None:
         ranked = self.ranked()
         if ranked:
-            _name_also(ranked[0].path, self.folder / BEST)
+            _name_also(ranked[0].path, self.folder / BEST.name)
         for kept in ranked[self.keep :]:
             trainer.strategy.remove_checkpoint(kept.path)
 

@@ -49,6 +49,8 @@ class Latents(Callback):
     ) -> None:
         assert isinstance(outputs, Reconstruction)
         latents = outputs.latents
+        if len(latents) == 0:
+            return
         self._moments.add(latents)
         if self._clip is None:
             self._clip = latents[0].cpu()

@@ -69,16 +69,18 @@ class Rollback(Callback):
                 callback.average[key].copy_(value)
         step, tried = trainer.global_step, guard.rollbacks
         if tried == guard.config.max_rollbacks:
-            self._end(trainer, step, tried)
+            self._end(trainer, module, tried)
         guard.slow_down()
         say(
             f"updates are not finite at step {step}: back to the weights of step {self._step}, "
             f"with {guard.factor:g} of the learning rate"
         )
 
-    def _end(self, trainer: Trainer, step: int, tried: int) -> None:
-        kept = ""
+    def _end(self, trainer: Trainer, module: Any, tried: int) -> None:
+        step, kept = trainer.global_step, ""
         if self.checkpoint is not None:
+            # Who goes on from it with other settings has all tries again.
+            module.guard.begin_anew()
             trainer.save_checkpoint(self.checkpoint)
             kept = f"; {self.checkpoint} holds that state"
         raise TrainingError(

@@ -1,4 +1,4 @@
-"""Random numbers that depend on the step alone."""
+"""Random numbers that depend on the place in the data alone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class SeededSteps(Callback):
-    """Seeds torch before each batch from (seed, step, rank, number within the step).
+    """Seeds torch before each batch from (seed, crops so far, rank, batch within the update).
 
-    So a resumed run goes on as it was.
+    So a resumed run goes on as it was, and after an update that is left out others are drawn.
     """
 
     def __init__(self, seed: int) -> None:
@@ -21,8 +21,7 @@ class SeededSteps(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any
     ) -> None:
-        text = f"{self.seed}/{trainer.global_step}/{trainer.global_rank}"
-        if pl_module.held:
-            text += f"/{pl_module.held}"
+        crops = trainer.datamodule.sample_number  # type: ignore[attr-defined]
+        text = f"{self.seed}/{crops}/{trainer.global_rank}/{pl_module.held}"
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         torch.manual_seed(int.from_bytes(digest, "little") >> 1)

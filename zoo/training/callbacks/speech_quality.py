@@ -34,10 +34,11 @@ class SpeechQuality(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         assert isinstance(outputs, Reconstruction)
-        self._values.append(pesq(outputs.decoded, outputs.reals, self.sample_rate))
+        if len(outputs.reals) > 0:
+            self._values.append(pesq(outputs.decoded, outputs.reals, self.sample_rate))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        of_clips = torch.cat(self._values)
+        of_clips = torch.cat([torch.empty(0, dtype=torch.float64), *self._values])
         heard = of_clips.isfinite()
         facts = [of_clips[heard].sum(), heard.sum(), (~heard).sum()]
         # Sums over all processes, since each may leave out another number of clips.

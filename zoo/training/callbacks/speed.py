@@ -69,7 +69,8 @@ class Speed(Callback):
         batch_idx: int,
     ) -> None:
         self._audio_seconds += len(batch) * trainer.world_size * batch.shape[-1] / self.sample_rate
-        if trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        config: Any = pl_module.recipe.trainer  # type: ignore[union-attr]
+        if pl_module.held or trainer.global_step % config.log_every_n_steps:
             return
         spent = max(time.perf_counter() - self._since - self._paused, 1e-9)
         updates: Any = pl_module.updates
