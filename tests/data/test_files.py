@@ -276,3 +276,10 @@ def test_find_audio_wants_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
     with pytest.raises(AudioError, match=r"a\.wav: is a file"):
         find_audio(tmp_path / "a.wav")
+
+
+def test_whole_numbers_stored_as_decimals_are_refused(tmp_path):
+    path = tmp_path / "scaled.wav"
+    soundfile.write(path, 32768 * np.sin(np.arange(1000) / 9), 8000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"scaled\.wav: holds samples as large as 327\d\d"):
+        read_audio(path)

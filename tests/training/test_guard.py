@@ -12,7 +12,7 @@ from torch import nn
 import zoo
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
 from tests.training.test_autoencoder_module import fit
-from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.checkpoints.files import EMA_KEY, read_checkpoint, read_ckpt
 from zoo.config.guard import GuardConfig
 from zoo.config.resolve import resolve_recipe, resume_recipe
 from zoo.data.crops import CropDataset
@@ -155,6 +155,17 @@ def test_it_goes_back_to_the_last_good_copy():
         step(finite=False)
     assert_equal([module.state_dict(), optimizer.state_dict()["state"], average.average], good)
     assert not saved
+
+
+def test_a_last_update_that_spoils_the_weights_is_no_end(tmp_path):
+    rate = "optimizers.autoencoder.optimizer.config.lr=1e38"
+    recipe = shrunk("starter", tmp_path, rate, "trainer.max_steps=1")
+    with pytest.raises(
+        TrainingError, match=r"weights are not finite at step 1, .*\.ckpt holds"
+    ):
+        train(recipe)
+    last = next(tmp_path.glob("runs/*/*/checkpoints/last.ckpt"))
+    assert all(value.isfinite().all() for value in read_checkpoint(last).weights.values())
 
 
 def test_a_run_that_explodes_ends_and_leaves_good_weights(tmp_path, capsys):

@@ -139,9 +139,9 @@ def test_a_run_that_no_longer_improves_ends_and_says_so(tmp_path, capsys, values
     trainer = fit(tmp_path, values, Plateau("val/mel", "min", patience=2, min_delta=delta))
     assert trainer.global_step == last
     said = capsys.readouterr().err
-    assert said.count(f"stopping early at step {last}: val/mel has not improved for 2") == (
-        last < len(values)
-    )
+    by = "by 0.5 " if delta else ""
+    line = f"stopping early at step {last}: val/mel has not improved {by}for 2"
+    assert said.count(line) == (last < len(values))
 
 
 def validated(folder: Path, metric: str) -> dict[int, float]:

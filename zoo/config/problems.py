@@ -61,7 +61,8 @@ def _problem(annotation: Any, data: Any, details: ErrorDetails) -> Problem:
 
 
 def _unknown(word: str, allowed: list[str]) -> str:
-    return f"unknown value '{word}'{did_you_mean(word, allowed)} (allowed: {', '.join(allowed)})"
+    names = ", ".join(dict.fromkeys(allowed))
+    return f"unknown value '{word}'{did_you_mean(word, allowed)} (allowed: {names})"
 
 
 def _shown(value: Any) -> str:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from zoo.errors import AudioError
 
+_LOUDEST = 100.0
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 _DEFAULT_SUBTYPE = {".wav": "FLOAT", ".flac": "PCM_24"}
@@ -67,7 +68,8 @@ def read_audio(path: str | Path, start: int = 0, samples: int | None = None) -> 
     Fewer samples, down to none, come back only where the file ends.
 
     Raises:
-        AudioError: the file is missing, not audio, empty, truncated or holds NaN or infinity.
+        AudioError: the file is missing, not audio, empty, truncated, holds NaN or infinity, or
+            samples 40 dB above full scale.
     """
     assert start >= 0
     assert samples is None or samples > 0
@@ -84,6 +86,11 @@ def read_audio(path: str | Path, start: int = 0, samples: int | None = None) -> 
     values = torch.from_numpy(np.ascontiguousarray(block.T))
     if not torch.isfinite(values).all():
         raise AudioError(f"{path}: holds NaN or infinite samples; write it again or remove it")
+    if values.numel() and (peak := float(values.abs().max())) > _LOUDEST:
+        raise AudioError(
+            f"{path}: holds samples as large as {peak:.6g}, but full scale is 1: "
+            "whole numbers stored as decimals? Divide them, or remove the file"
+        )
     return Audio(values, sample_rate)
 
 

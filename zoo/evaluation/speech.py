@@ -23,7 +23,7 @@ def has_pesq() -> bool:
 def require_pesq(asked_by: str = "") -> None:
     """Raises: ConfigError where the package is missing, beginning with who asked for it."""
     if not has_pesq():
-        raise ConfigError(f"{asked_by}PESQ needs the package pesq: pip install 'zoo[metrics]'")
+        raise ConfigError(f"{asked_by}PESQ needs the package pesq: pip install -e '.[metrics]'")
 
 
 @torch.no_grad()

@@ -133,7 +133,7 @@ def _begin(model: Any, recipe: AnyRecipe) -> None:
     checkpoint = read_checkpoint(recipe.init_from)
     source = str(checkpoint.path)
     if recipe.init_parts is None:
-        load_weights(model, checkpoint.weights, source)
+        say(f"begins with {source}: {load_weights(model, checkpoint.weights, source)}")
     for part in recipe.init_parts or ():
         prefix = f"{part}."
         weights = {
@@ -141,7 +141,8 @@ def _begin(model: Any, recipe: AnyRecipe) -> None:
             for key, value in checkpoint.weights.items()
             if key.startswith(prefix)
         }
-        load_weights(getattr(model, part), weights, f"{source}: {part}")
+        report = load_weights(getattr(model, part), weights, f"{source}: {part}")
+        say(f"{part} begins with {source}: {report}")
 
 
 def build_timesteps(recipe: DiffusionRecipeConfig) -> Timesteps:

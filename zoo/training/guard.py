@@ -55,7 +55,7 @@ class Guard:
     def _count(self, name: str, what: str) -> None:
         self.in_a_row[name] = self.in_a_row.get(name, 0) + 1
         self.skipped += 1
-        if self.skipped % _EVERY == 1:
+        if self.skipped in (1, 10) or self.skipped % _EVERY == 0:
             say(
                 f"left out an update of the {name}, whose {what} is not finite; "
                 f"{self.skipped} so far"

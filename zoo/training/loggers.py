@@ -22,7 +22,7 @@ def check_logger(recipe: AnyRecipe) -> None:
     if recipe.logger.type == "tensorboard" and not importlib.util.find_spec("tensorboard"):
         raise ConfigError(
             "logger.type: tensorboard needs the package of that name: "
-            "pip install 'zoo[tensorboard]'"
+            "pip install -e '.[tensorboard]'"
         )
 
 

@@ -77,6 +77,8 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
         folder, trainer = first, _trainer(recipe, first)
     _open(folder, recipe)
     trainer.loggers = build_loggers(recipe, folder)
+    if checkpoint is not None:
+        say(f"going on from step {read_ckpt(checkpoint)['global_step']}")
     interrupted = False
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -90,6 +92,8 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
         os.environ.pop(_FOLDER, None)
     if recipe.logger.artifacts:
         upload_checkpoints(trainer.loggers, folder)
+    if module.guard is not None and module.guard.skipped:
+        say(f"{module.guard.skipped} updates were left out, since they were not finite")
     if interrupted:
         resume_it = f"zoo train resume={quote(str(folder))}"
         say(f"stopped at step {trainer.global_step}; go on with: {resume_it}")

@@ -32,9 +32,10 @@ class Plateau(EarlyStopping):
         before = trainer.should_stop
         super().on_validation_end(trainer, pl_module)
         if trainer.should_stop and not before:
+            by = f"by {abs(self.min_delta):g} " if self.min_delta else ""
             say(
                 f"stopping early at step {trainer.global_step}: {self.monitor} has not improved "
-                f"for {self.wait_count} validations (best {float(self.best_score):.4g})"
+                f"{by}for {self.wait_count} validations (best {float(self.best_score):.4g})"
             )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -46,6 +46,12 @@ class Rollback(Callback):
             self._keep(trainer, pl_module)
             guard.rollbacks = 0
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Nothing comes after the last update to show what it did.
+        if not _is_finite(pl_module.state_dict()):
+            self._restore(trainer, pl_module)
+            self._end(trainer, pl_module)
+
     def _keep(self, trainer: Trainer, module: LightningModule) -> None:
         state = {
             "module": module.state_dict(),
@@ -57,6 +63,16 @@ class Rollback(Callback):
 
     def _go_back(self, trainer: Trainer, module: LightningModule) -> None:
         guard: Any = module.guard
+        self._restore(trainer, module)
+        if guard.rollbacks == guard.config.max_rollbacks:
+            self._end(trainer, module)
+        guard.slow_down()
+        say(
+            f"updates are not finite at step {trainer.global_step}: back to the weights of step "
+            f"{self._step}, with {guard.factor:g} of the learning rate"
+        )
+
+    def _restore(self, trainer: Trainer, module: LightningModule) -> None:
         # What is restored must not share memory with the copy.
         state = apply_to_collection(self._copy, Tensor, torch.clone)
         module.load_state_dict(state["module"])
@@ -67,25 +83,17 @@ class Rollback(Callback):
         for callback, saved in zip(_averages(trainer), state["averages"], strict=True):
             for key, value in saved.items():
                 callback.average[key].copy_(value)
-        step, tried = trainer.global_step, guard.rollbacks
-        if tried == guard.config.max_rollbacks:
-            self._end(trainer, module, tried)
-        guard.slow_down()
-        say(
-            f"updates are not finite at step {step}: back to the weights of step {self._step}, "
-            f"with {guard.factor:g} of the learning rate"
-        )
 
-    def _end(self, trainer: Trainer, module: Any, tried: int) -> None:
-        step, kept = trainer.global_step, ""
+    def _end(self, trainer: Trainer, module: Any) -> None:
+        step, tried, kept = trainer.global_step, module.guard.rollbacks, ""
         if self.checkpoint is not None:
             # Who goes on from it with other settings has all tries again.
             module.guard.begin_anew()
             trainer.save_checkpoint(self.checkpoint)
             kept = f"; {self.checkpoint} holds that state"
         raise TrainingError(
-            f"loss or gradient is not finite at step {step}, after going back to the weights of "
-            f"step {self._step} {tried} times{kept}. Try a lower learning rate, "
+            f"loss, gradient or weights are not finite at step {step}, after going back to the "
+            f"weights of step {self._step} {tried} times{kept}. Try a lower learning rate, "
             "trainer.gradient_clip_val=1, a longer warmup_steps or trainer.precision=bf16-mixed "
             "or 32-true, and look for broken files in the data"
         )
