@@ -6,10 +6,14 @@ import copy
 import inspect
 from typing import Any
 
-from tests.config.test_upstream_training import DIFFUSION, FULL, problems
+from tests.config.test_upstream_training import DIFFUSION, FULL, WEIGHTS, problems
 from tests.config.upstream_sections import keys_read, source
 from tests.oracle import import_upstream
 from tests.upstream_training import upstream_training
+
+# What the wrapper passes itself, so that a config can't.
+_PASSED = {"self", "args", "kwargs", "sample_rate", "sampling_rate", "channels", "cqt_kwargs"}
+_PASSED |= {"discriminator_kwargs"}
 
 
 def keys_of_the_factory() -> set[str]:

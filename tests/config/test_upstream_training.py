@@ -121,11 +121,6 @@ def test_all_other_kinds_of_model_are_refused(tmp_path):
             resolve_recipe(model=file(tmp_path, config))
 
 
-# What the wrapper passes itself, so that a config can't.
-_PASSED = {"self", "args", "kwargs", "sample_rate", "sampling_rate", "channels", "cqt_kwargs"}
-_PASSED |= {"discriminator_kwargs"}
-
-
 def test_defaults_are_torchs():
     from typing import get_args
 
