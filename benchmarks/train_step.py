@@ -20,6 +20,9 @@ Figures: each side in a process of its own, in turn (A B A B …) after one step
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -143,7 +146,10 @@ def measured(work: Work, sides: tuple[Side, ...], pairs: int) -> dict[str, Any]:
     lines: dict[str, Connection] = {}
     for side in sides:
         lines[side.name], other = context.Pipe()
-        context.Process(target=trained, args=(other, work, side), daemon=True).start()
+        process = context.Process(target=trained, args=(other, work, side), daemon=True)
+        process.start()
+        # Lightning outlives the SIGTERM that a daemon is ended with.
+        atexit.register(process.kill)
         # Not kept open here, so that a side that ends early ends the wait for it.
         other.close()
     for turn in range(pairs + 1):
@@ -217,8 +223,11 @@ class Turns:
                 yield self.batch
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            seconds = time.perf_counter() - start
-            self.line.send(Measured(seconds, time.process_time() - cpu, peak_bytes()))
+            result = Measured(time.perf_counter() - start, time.process_time() - cpu, peak_bytes())
+            # For the other sides, which take turns with this one.
+            with contextlib.suppress(AttributeError, OSError):
+                ctypes.CDLL(None).malloc_trim(0)
+            self.line.send(result)
 
 
 def peak_bytes() -> int:
