@@ -97,7 +97,7 @@ def test_refuses_what_it_can_not_compare(fake):
 
 def test_absent_it_is_named_only_where_it_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "has_pesq", lambda: False)
-    with pytest.raises(ConfigError, match=r"zoo\[metrics\]"):
+    with pytest.raises(ConfigError, match=r"\.\[metrics\]"):
         train(shrunk("starter", tmp_path, "metrics=[pesq]"))
     assert not (tmp_path / "runs").exists()
 

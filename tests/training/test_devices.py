@@ -184,5 +184,6 @@ def test_what_shards_would_spoil_is_refused():
             "oobleck", overrides=["trainer.strategy=fsdp", "trainer.gradient_clip_val=1"]
         )
     paths = [problem.path for problem in error.value.problems]
-    assert paths == ["discriminator", "ema", "trainer.gradient_clip_val"]
-    resolve_recipe("oobleck", overrides=["trainer.strategy=fsdp", "discriminator=null", "ema=null"])
+    assert paths == ["discriminator", "ema", "guard", "trainer.gradient_clip_val"]
+    alone = ["discriminator=null", "ema=null", "guard=null"]
+    resolve_recipe("oobleck", overrides=["trainer.strategy=fsdp", *alone])

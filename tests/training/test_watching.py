@@ -127,7 +127,7 @@ def test_sensitivity_is_the_slope_of_the_loss(tmp_path):
 
 def test_a_missing_tensorboard_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"zoo\[tensorboard\]"):
+    with pytest.raises(ConfigError, match=r"\.\[tensorboard\]"):
         train(shrunk("starter", tmp_path, "logger.type=tensorboard"))
     assert not (tmp_path / "runs").exists()
 

@@ -51,6 +51,7 @@ class ModelModule(UpdatingModule):
         self.model = model
         self.objective = objective
         self.validated = Means()
+        self.tokens: Tensor | None = None
 
     @property
     def updates(self) -> int:
