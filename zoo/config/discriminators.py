@@ -139,6 +139,11 @@ class _Discriminator(Config):
         """The shortest signal that can be judged."""
         return 1
 
+    def updates_in_turns(self, steps: int) -> int:
+        """How often it has been updated after `steps` steps, where the two networks take turns."""
+        first = self.warmup_steps if self.warmup_mode == "full" else 0
+        return max(0, steps // 2 - first // 2)
+
     def contradictions(self, sample_rate: int, channels: int) -> Iterator[Problem]:
         """What it says against itself or the audio that it hears; paths relative to this part."""
         return iter(())

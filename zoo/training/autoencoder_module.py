@@ -61,8 +61,7 @@ class AutoencoderModule(ModelModule):
         step = self.global_step
         if self.adversary is None or not self.recipe.schedule.alternate:
             return step
-        first = 0 if self.adversary.learns(0) else self.adversary.config.warmup_steps
-        return step - max(0, step // 2 - first // 2)
+        return step - self.adversary.config.updates_in_turns(step)
 
     def networks(self) -> list[tuple[str, nn.Module]]:
         if self.adversary is None:

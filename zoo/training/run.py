@@ -77,8 +77,6 @@ def train(recipe: AnyRecipe, resume: Path | None = None) -> Run:
         folder, trainer = first, _trainer(recipe, first)
     _open(folder, recipe)
     trainer.loggers = build_loggers(recipe, folder)
-    if checkpoint is not None:
-        say(f"going on from step {read_ckpt(checkpoint)['global_step']}")
     interrupted = False
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -141,6 +139,7 @@ def _checked(path: Path, recipe: AnyRecipe) -> Path:
         raise TrainingError(
             f"{path.parent.parent}: already at step {done}; train on with trainer.max_steps=…"
         )
+    say(f"going on from step {done}")
     return path
 
 

@@ -140,8 +140,7 @@ def _updates(recipe: AnyRecipe, network: str) -> int:
         return 0 if network == "discriminator" else steps
     if steps < 0 or not recipe.schedule.alternate:
         return steps
-    first = judge.warmup_steps if judge.warmup_mode == "full" else 0
-    odd = max(0, steps // 2 - first // 2)
+    odd = judge.updates_in_turns(steps)
     return odd if network == "discriminator" else steps - odd
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 
 from zoo.data.files import write_audio
 from zoo.evaluation.plots import spectrogram_figure, write_png
+from zoo.training.callbacks.validated import ValidationCallback
 from zoo.training.module import Reconstruction
 from zoo.training.shown import show_audio, show_image, step_folder
 
 
-class Examples(Callback):
+class Examples(ValidationCallback):
     """At each validation, writes the first clips and their reconstructions, and one picture.
 
     Args:
@@ -30,20 +30,17 @@ class Examples(Callback):
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._written = 0
 
-    def on_validation_batch_end(
+    def see(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        module: LightningModule,
+        reconstruction: Reconstruction,
+        batch_index: int,
     ) -> None:
         if not trainer.is_global_zero or trainer.sanity_checking:
             return
-        assert isinstance(outputs, Reconstruction)
         folder = step_folder(self.folder, trainer)
-        for real, decoded in zip(outputs.reals, outputs.decoded, strict=True):
+        for real, decoded in zip(reconstruction.reals, reconstruction.decoded, strict=True):
             if self._written == self.clips or not decoded.isfinite().all():
                 return
             pair = {"input": real.float().cpu(), "output": decoded.float().cpu()}

@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 from torch import Tensor
 
 from zoo.evaluation.latents import LatentMoments
 from zoo.evaluation.plots import latents_figure, write_png
+from zoo.training.callbacks.validated import ValidationCallback
 from zoo.training.module import Reconstruction
 from zoo.training.shown import show_image, step_folder
 
 
-class Latents(Callback):
+class Latents(ValidationCallback):
     """At each validation, logs five numbers and draws the principal components.
 
     - `latent/mean`, `latent/std`, `latent/kurtosis`: means over the channels, of the absolute mean,
@@ -38,23 +39,20 @@ class Latents(Callback):
         self._moments = LatentMoments()
         self._clip = None
 
-    def on_validation_batch_end(
+    def see(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        module: LightningModule,
+        reconstruction: Reconstruction,
+        batch_index: int,
     ) -> None:
-        assert isinstance(outputs, Reconstruction)
-        latents = outputs.latents
+        latents = reconstruction.latents
         if len(latents) == 0:
             return
         self._moments.add(latents)
         if self._clip is None:
             self._clip = latents[0].cpu()
-            self._seconds = outputs.reals.shape[-1] / self.sample_rate
+            self._seconds = reconstruction.reals.shape[-1] / self.sample_rate
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._clip is None:

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 from torch import Tensor
 
 from zoo.evaluation.plots import sensitivity_figure, write_png
 from zoo.training.adversary import Adversary
+from zoo.training.callbacks.validated import ValidationCallback
 from zoo.training.module import Reconstruction
 from zoo.training.shown import show_image, step_folder
 
 
-class Sensitivity(Callback):
+class Sensitivity(ValidationCallback):
     """At each validation, draws the first clip's gradients of the discriminator's losses.
 
     Args:
@@ -32,21 +33,18 @@ class Sensitivity(Callback):
         self.folder = folder
         self.sample_rate = sample_rate
 
-    def on_validation_batch_end(
+    def see(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        module: LightningModule,
+        reconstruction: Reconstruction,
+        batch_index: int,
     ) -> None:
-        if batch_idx > 0 or not trainer.is_global_zero or trainer.sanity_checking:
+        if batch_index > 0 or not trainer.is_global_zero or trainer.sanity_checking:
             return
-        assert isinstance(outputs, Reconstruction)
-        adversary: Any = pl_module.adversary
-        gradients = sensitivity(adversary, outputs.reals[:1], outputs.decoded[:1])
-        clip = outputs.decoded[0].float().cpu()
+        adversary: Any = module.adversary
+        gradients = sensitivity(adversary, reconstruction.reals[:1], reconstruction.decoded[:1])
+        clip = reconstruction.decoded[0].float().cpu()
         of_clip = {name: gradient[0].float().cpu() for name, gradient in gradients.items()}
         figure = sensitivity_figure(clip, of_clip, self.sample_rate)
         file = write_png(figure, step_folder(self.folder, trainer) / "sensitivity.png")

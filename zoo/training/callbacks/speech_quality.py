@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 from torch import Tensor
 
 from zoo.evaluation.speech import pesq
+from zoo.training.callbacks.validated import ValidationCallback
 from zoo.training.module import Reconstruction
 
 
-class SpeechQuality(Callback):
+class SpeechQuality(ValidationCallback):
     """Logs `val/pesq`, the mean over the clips that have a value, and `val/pesq_left_out`, how many
     have none. Without any, `val/pesq` is NaN.
     """
@@ -24,18 +23,17 @@ class SpeechQuality(Callback):
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._values = []
 
-    def on_validation_batch_end(
+    def see(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        module: LightningModule,
+        reconstruction: Reconstruction,
+        batch_index: int,
     ) -> None:
-        assert isinstance(outputs, Reconstruction)
-        if len(outputs.reals) > 0:
-            self._values.append(pesq(outputs.decoded, outputs.reals, self.sample_rate))
+        if len(reconstruction.reals) > 0:
+            self._values.append(
+                pesq(reconstruction.decoded, reconstruction.reals, self.sample_rate)
+            )
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         of_clips = torch.cat([torch.empty(0, dtype=torch.float64), *self._values])
