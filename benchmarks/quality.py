@@ -1,6 +1,6 @@
 """The same small VAE trained by stable-audio-tools' wrapper and by ours: quality against time.
 
-Run:     python benchmarks/quality.py [--record] [--seeds 0 1 2] [--updates 1000]
+Run:     python benchmarks/quality.py [--record] [--seeds 0 1 2] [--updates 1300]
 Same:    first weights of both networks, losses, optimisers, averaging of weights, crops of practice
          audio, and the number of updates of each network. Upstream updates one network per batch,
          so it takes twice as many batches, and hears twice as many crops.
@@ -51,12 +51,12 @@ FOLDER = Path("runs/quality")
 RESULT = Path(__file__).parent / "results" / "quality.json"
 RECIPE = [
     f"sample_rate={RATE}",
-    "model.downsampling_ratio=128",
+    "model.downsampling_ratio=32",
     "model.latent_dim=32",
     *(
         f"model.{part}.config.{value}"
         for part in ("encoder", "decoder")
-        for value in ("channels=16", "c_mults=[1,2,4]", "strides=[4,4,8]")
+        for value in ("channels=16", "c_mults=[1,2,4]", "strides=[2,4,4]")
     ),
     "model.encoder.config.latent_dim=64",
     "model.decoder.config.latent_dim=32",
@@ -64,6 +64,10 @@ RECIPE = [
     "data.batch_size=2",
     "data.workers=0",
     "discriminator.config.filters=4",
+    "discriminator.config.n_ffts=[1024,256]",
+    "discriminator.config.hop_lengths=[256,64]",
+    "discriminator.config.win_lengths=[1024,256]",
+    "losses.l1=10.0",
     *(
         f"optimizers.{network}.{value}"
         for network in ("autoencoder", "discriminator")
@@ -78,7 +82,7 @@ def main() -> None:
     )
     parser.add_argument("--record", action="store_true", help="write table and picture")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--updates", type=int, default=1000, help="of each of the two networks")
+    parser.add_argument("--updates", type=int, default=1300, help="of each of the two networks")
     parser.add_argument("--side", choices=SIDES, help="train this one alone, in this process")
     options = parser.parse_args()
     if options.side:
