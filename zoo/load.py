@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, overload
 import torch
 from torch import nn
 
-from zoo.checkpoints.files import read_checkpoint
+from zoo.checkpoints.reading import read_checkpoint
 from zoo.checkpoints.published import audiocraft_file, dac_file, read_audiocraft, read_dac
 from zoo.checkpoints.weights import load_weights
 from zoo.config.base import Config

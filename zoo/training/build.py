@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from torch import nn
 
-from zoo.checkpoints.files import read_checkpoint
+from zoo.checkpoints.reading import read_checkpoint
 from zoo.checkpoints.weights import load_weights
 from zoo.config.discriminators import (
     BigVGANDiscriminatorConfig,
