@@ -23,7 +23,7 @@ LAST = Path("checkpoints") / "last.ckpt"
 AUDIOCRAFT_FILE = "compression_state_dict.bin"
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".th", ".bin")
 # Where a folder has one of these pairs, they are a model; in this order.
-_PAIRS = (
+PAIRS = (
     ("model_config.json", ("model.safetensors", "model.ckpt")),
     ("config.json", ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")),
     ("config.json", ("model.safetensors", "pytorch_model.bin")),
@@ -84,7 +84,7 @@ def find_checkpoint(path: str | Path) -> Path:
 
 
 def _published(folder: Path) -> Path | None:
-    for config, files in _PAIRS:
+    for config, files in PAIRS:
         for name in files:
             if (folder / config).is_file() and (folder / name).is_file():
                 return folder / name
@@ -147,7 +147,7 @@ def check_sums(path: Path, weights: Mapping[str, Tensor]) -> None:
     sums = {(record.file_size, record.CRC) for record in records}
     for key, value in weights.items():
         whole = torch.empty(0, dtype=torch.uint8).set_(value.untyped_storage())  # type: ignore[arg-type]
-        if whole.numel() and (whole.numel(), zlib.crc32(memoryview(whole.numpy()))) not in sums:
+        if whole.numel() and (whole.numel(), zlib.crc32(whole.numpy().data)) not in sums:
             raise CheckpointError(f"{path}: damaged: the checksum of '{key}' is another one")
 
 

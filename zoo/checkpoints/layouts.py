@@ -78,8 +78,8 @@ def recognise(
         if not weights:
             raise CheckpointError(f"{path}: no key begins with '{part}.'")
         layout = f"{part} of a larger model"
-    elif which == "averaged" and content.get(EMA_KEY):
-        layout, weights = "zoo checkpoint, averaged weights", dict(content[EMA_KEY])
+    elif which == "averaged" and isinstance(average := content.get(EMA_KEY), dict) and average:
+        layout, weights = "zoo checkpoint, averaged weights", cast(dict[str, Tensor], average)
     else:
         layout, weights = _unwrapped(_bare(state), which)
     return _converted(layout, weights, sidecar, path)
@@ -132,7 +132,7 @@ def _unwrapped(state: Mapping[str, Tensor], which: Which) -> tuple[str, dict[str
     for online, averaged in _WRAPPED:
         found = {True: _below(state, averaged), False: _below(state, online)}
         if found[True] or found[False]:
-            wanted = which == "averaged" and bool(found[True]) or not found[False]
+            wanted = (which == "averaged" and bool(found[True])) or not found[False]
             kind = "averaged" if wanted else "online"
             return f"stable-audio-tools training checkpoint, {kind} weights", found[wanted]
     if not any(key.startswith(_PARTS[:3]) for key in state):
@@ -150,9 +150,7 @@ def _bare(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """`state` without what wrappers of torch put into its keys."""
     if not any(key.startswith(_WRAPPERS[0]) or _WRAPPERS[1] in key for key in state):
         return state
-    return {
-        key.removeprefix(_WRAPPERS[0]).replace(_WRAPPERS[1], ""): state[key] for key in state
-    }
+    return {key.removeprefix(_WRAPPERS[0]).replace(_WRAPPERS[1], ""): state[key] for key in state}
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

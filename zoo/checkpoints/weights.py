@@ -101,14 +101,27 @@ def load_weights(
         is as it was.
     """
     weights = fitted(weights, _keys(model))
-    report = compare(model, weights, source, layout)
-    if not report.complete and not (partial and report.matched):
-        hint = "" if partial else "\nto load what fits: --partial, or partial=True"
-        if not report.matched:
-            hint = "\nthese are weights of another model"
-        raise CheckpointError(f"{source}: does not fit the model: {report}{report.details}{hint}")
+    report = _checked(compare(model, weights, source, layout), partial)
     model.load_state_dict({key: weights[key] for key in report.matched}, strict=report.complete)
     return report
+
+
+def check_weights(
+    model: nn.Module, weights: Mapping[str, Tensor], source: str, *, layout: str = ""
+) -> KeyReport:
+    """As `load_weights`, which it leaves to others. The model may be on the meta device."""
+    return _checked(compare(model, fitted(weights, _keys(model)), source, layout), partial=False)
+
+
+def _checked(report: KeyReport, partial: bool) -> KeyReport:
+    if report.complete or (partial and report.matched):
+        return report
+    hint = "to load what fits: --partial, or partial=True"
+    if not report.matched:
+        hint = "these are weights of another model"
+    raise CheckpointError(
+        f"{report.source}: does not fit the model: {report}{report.details}\n{hint}"
+    )
 
 
 def _keys(model: nn.Module) -> Collection[str]:

@@ -138,7 +138,7 @@ class RecipeConfig(BaseRecipeConfig):
         kind = StandardAutoencoderConfigContainer
         if self.model_type == "hyperencoder":
             kind = HyperencoderConfigContainer
-        return kind(**{key: getattr(self, key) for key in kind.model_fields})
+        return kind(**_shared(self, kind))
 
 
 class DiffusionRecipeConfig(BaseRecipeConfig):
@@ -165,7 +165,13 @@ class DiffusionRecipeConfig(BaseRecipeConfig):
     def container(self) -> DiffusionAutoencoderConfigContainer:
         """The model's file alone, completed."""
         kind = DiffusionAutoencoderConfigContainer
-        return kind(**{key: getattr(self, key) for key in kind.model_fields}).completed()
+        return kind(**_shared(self, kind)).completed()
+
+
+def _shared(recipe: BaseRecipeConfig, kind: type[BaseAutoencoderConfigContainer]) -> dict[str, Any]:
+    """What a recipe has of a model's file; what it trains are not the published weights."""
+    keys = kind.model_fields.keys() - {"published"}
+    return {key: getattr(recipe, key) for key in keys}
 
 
 AnyRecipe = RecipeConfig | DiffusionRecipeConfig
