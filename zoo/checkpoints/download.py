@@ -45,10 +45,8 @@ def download(
             try:
                 _fetch(url, part, headers or {})
                 break
-            except urllib.error.HTTPError:
-                raise
             except (OSError, http.client.HTTPException) as error:
-                # As long as more of it comes, it is worth going on.
+                # Worth going on as long as more of it comes, or it begins anew.
                 if _size(part) == before or attempt + 1 == _ATTEMPTS:
                     raise OSError(str(error) or type(error).__name__) from None
         if sha256 is not None and not (found := digest(part)).startswith(sha256):
@@ -87,7 +85,7 @@ def _fetch(url: str, part: Path, headers: Mapping[str, str]) -> None:
         total = (error.headers.get("Content-Range") or "").rpartition("/")[2]
         if total != str(done):
             part.unlink()
-            raise OSError(f"{url}: has become another file; try again") from None
+            raise OSError(f"{url}: has become another file") from None
         return
     if total is not None and _size(part) != total:
         raise OSError(f"{url}: broke off after {_size(part):,} of {total:,} bytes")

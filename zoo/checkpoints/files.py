@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -36,11 +37,17 @@ def read_ckpt(path: Path) -> dict[str, Any]:
     """All that a .ckpt file holds, never running code from it. Raises: CheckpointError."""
     import pickle
 
+    start = b""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with path.open("rb") as file:
+            start = file.read(2)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            # Only archives can be mapped; torch wrote none before its release 1.6.
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=start == b"PK")
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Unsupported" in str(error):
-            needed = re.search(r"GLOBAL ([\w.]+)", str(error))
+        needed = re.search(r"GLOBAL ([\w.]+)", str(error))
+        # Any other file may begin in any way; a pickle begins like this.
+        if needed or (start.startswith(b"\x80") and "Unsupported" in str(error)):
             raise CheckpointError(
                 f"{path}: holds code besides tensors, which is never run"
                 f"{f' (it needs {needed[1]})' if needed else ''}; "

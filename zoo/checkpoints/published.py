@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.checkpoints.download import download
 from zoo.checkpoints.files import AUDIOCRAFT_FILE, read_ckpt
 from zoo.config.published import audiocraft_autoencoder, dac_autoencoder
 from zoo.errors import CheckpointError
@@ -54,14 +55,12 @@ def dac_file(model_type: str, model_bitrate: str) -> Path:
     try:
         if HF_HUB_OFFLINE:
             raise OSError("HF_HUB_OFFLINE is set")
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), progress=False)
+        return download(url, path)
     except OSError as error:
         raise CheckpointError(
             f"the {model_type} {model_bitrate} codec can't be downloaded ({_reason(error)}); "
             f"download {url} and put it at {path}"
         ) from None
-    return path
 
 
 def audiocraft_file(model_type: str) -> Path:
