@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
@@ -76,9 +77,9 @@ def from_config(
     Args:
         config: a name of `zoo.list_models()`, a path to a .json or .yaml file, a dict in the
             form of stable-audio-tools, or a config object.
-        checkpoint: a file with the weights, of any layout that `from_pretrained` knows, or the
-            folder of one; without, they are random, but for those of a published codec in the
-            pretransform, which are downloaded if need be.
+        checkpoint: what `from_pretrained` takes, of which the weights alone are used; without,
+            they are random, but for those of a published codec in the pretransform, which are
+            downloaded if need be.
         pretrained: load the published weights that the config names.
         weights: `"averaged"` prefers averaged weights, `"online"` those that were trained.
         partial: load what fits, and leave the rest random; `model.loaded` says what.
@@ -96,7 +97,7 @@ def from_config(
         named = config if isinstance(config, str | Path) else None
         return _opened(published_source(container, named), weights, partial, device, engine)
     if checkpoint is not None:
-        source = Source(find_checkpoint(checkpoint), config=container)
+        source = replace(find_source(checkpoint), config=container)
         return _opened(source, weights, partial, device, engine)
     model = built(container, engine)
     if engine == "zoo":

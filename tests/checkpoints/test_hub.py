@@ -20,6 +20,7 @@ from tests.checkpoints.test_layouts import OTHERS, TEXT_TO_AUDIO, prefixed, rand
 from tests.conftest import TINY
 from zoo.checkpoints import hub as our_hub
 from zoo.checkpoints.download import download
+from zoo.checkpoints.sources import read_source
 from zoo.config import library
 from zoo.errors import CheckpointError, ConfigError
 
@@ -60,7 +61,10 @@ def test_a_model_of_the_hub_is_downloaded_once(hub, monkeypatch):
     assert same(model, random_model())
     assert COMMIT in model.loaded.source
     assert same(zoo.from_pretrained("some/vae", revision=COMMIT), model)
+    assert same(zoo.from_pretrained(f"some/vae@{COMMIT}"), model)
     assert same(zoo.from_pretrained("some/vae/model.safetensors"), model)
+    assert same(zoo.from_config(TINY, checkpoint="some/vae"), model)
+    assert read_source("some/vae").config == TINY
     assert hub.ranges() == [None]
     offline(monkeypatch)
     before = len(hub.asked)
@@ -102,8 +106,9 @@ def test_layouts_of_the_hub(hub):
 def test_what_the_hub_refuses_is_said_with_what_to_do(hub, monkeypatch):
     with pytest.raises(CheckpointError, match=r"nobody/none: .*no such repository on the hub"):
         zoo.from_pretrained("nobody/none")
-    with pytest.raises(CheckpointError, match=r"some/vae: has no revision 'v9'"):
-        zoo.from_pretrained("some/vae", revision="v9")
+    for source, revision in (("some/vae", "v9"), ("some/vae@v9", None)):
+        with pytest.raises(CheckpointError, match=r"some/vae: has no revision 'v9'"):
+            zoo.from_pretrained(source, revision=revision)
     with pytest.raises(CheckpointError, match=r"some/vae: has no file other\.ckpt"):
         zoo.from_pretrained("some/vae/other.ckpt")
     hub.files["odd/one/weights.onnx"] = b"x"

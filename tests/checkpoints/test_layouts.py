@@ -225,6 +225,18 @@ def test_diffusers_in_full_size_is_the_config_of_stable_audio_2():
         container({"_class_name": "AutoencoderKL"}, Path("config.json"))
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_every_key_of_diffusers_in_full_size_has_its_place():
+    diffusers = pytest.importorskip("diffusers")
+    from zoo.checkpoints.diffusers import to_upstream
+    from zoo.checkpoints.weights import check_weights
+    from zoo.load import built
+
+    with torch.device("meta"):
+        theirs, ours = diffusers.AutoencoderOobleck(), built("oobleck_diffusers_44k")
+    assert len(check_weights(ours, to_upstream(theirs.state_dict()), "file").matched) == 365
+
+
 SMALL = {"dimension": 8, "n_filters": 4, "ratios": [3, 2], "lstm": 1}
 
 

@@ -12,24 +12,26 @@ from zoo.checkpoints.download import digest, download
 from zoo.checkpoints.files import AUDIOCRAFT_FILE, INSIDE, PAIRS, SUFFIXES
 from zoo.errors import CheckpointError
 
-# owner/name, and perhaps a folder or a file in it.
-_SOURCE = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<inside>[\w./-]+))?")
+# owner/name, and perhaps a folder or a file in it, and a revision.
+_SOURCE = re.compile(
+    r"(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<inside>[\w./-]+))?(?:@(?P<revision>[\w./-]+))?"
+)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def is_repository(source: str) -> bool:
-    """Whether `source` reads as owner/name, with or without a path behind it."""
+    """Whether `source` reads as owner/name, with or without a path and a revision behind it."""
     match = _SOURCE.fullmatch(source)
     if match is None or source.startswith((".", "/")):
         return False
-    return match["inside"] is not None or Path(source).suffix not in SUFFIXES
+    return match["inside"] is not None or Path(match["repository"]).suffix not in SUFFIXES
 
 
 def pull(source: str, revision: str | None = None) -> Path:
     """The weight file of a repository on this machine, its config beside it.
 
     Args:
-        source: owner/name, or with a folder or file in the repository behind it.
+        source: owner/name, or with a folder or file in the repository behind it, or @revision.
         revision: commit, tag or branch.
 
     Raises: CheckpointError, with what to do.
@@ -40,6 +42,7 @@ def pull(source: str, revision: str | None = None) -> Path:
     if match is None:
         raise CheckpointError(f"{source}: not a repository of the hub (owner/name)")
     repository, inside = match["repository"], match["inside"]
+    revision = revision or match["revision"]
     if inside is not None and Path(inside).suffix:
         found = pulled(repository, inside, revision)
         if found is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo.checkpoints.download import download
 from zoo.checkpoints.files import find_checkpoint
 from zoo.checkpoints.hub import is_repository, pull, pulled
+from zoo.checkpoints.reading import Checkpoint, read_checkpoint
 from zoo.config.library import find, folder, list_models
 from zoo.config.load import load_config
 from zoo.config.model import ModelContainer
@@ -30,8 +31,8 @@ def find_source(source: str | Path, revision: str | None = None) -> Source:
 
     Args:
         source: what is looked for, in this order; of the hub owner/name, perhaps with a folder or
-            file in the repository behind it.
-        revision: of the repository on the hub.
+            file in the repository behind it, and @revision behind that.
+        revision: of the repository on the hub: commit, tag or branch.
 
     Raises: CheckpointError, with what to do.
     """
@@ -50,6 +51,13 @@ def find_source(source: str | Path, revision: str | None = None) -> Source:
         return Source(pull(name, revision))
     hint = did_you_mean(name, list_models(pretrained=True))
     raise CheckpointError(f"{name}: no such file or folder{hint}")
+
+
+def read_source(source: str | Path) -> Checkpoint:
+    """The averaged weights of what `find_source` takes. Raises: CheckpointError."""
+    found = find_source(source)
+    checkpoint = read_checkpoint(found.path, part=found.part)
+    return replace(checkpoint, config=found.config.to_dict()) if found.config else checkpoint
 
 
 def published_source(

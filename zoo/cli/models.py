@@ -56,7 +56,6 @@ def open_codec(
 ) -> Codec:
     """The codec that the options ask for. Raises: CheckpointError, ConfigError."""
     from zoo.checkpoints.files import newest_run
-    from zoo.checkpoints.sources import find_source
     from zoo.inference.codec import Codec
     from zoo.load import from_config, from_pretrained
 
@@ -70,8 +69,7 @@ def open_codec(
         model = str(newest)
     device = known_device(device)
     if config is not None:
-        path = find_source(model).path
-        network = from_config(config, checkpoint=path, weights=weights.value, partial=partial)
+        network = from_config(config, checkpoint=model, weights=weights.value, partial=partial)
     else:
         network = from_pretrained(model, weights=weights.value, partial=partial)
     codec = Codec(network, device=device)

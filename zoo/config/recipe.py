@@ -55,10 +55,13 @@ class BaseRecipeConfig(BaseAutoencoderConfigContainer):
 
     pretransform_checkpoint: str | None = Field(
         default=None,
-        description="Weights of the autoencoder in the pretransform: a checkpoint or a run folder",
+        description="Weights of the autoencoder in the pretransform: a run folder, a checkpoint or "
+        "whatever else `zoo pull` takes",
     )
     init_from: str | None = Field(
-        default=None, description="Weights to begin with: a checkpoint or a run folder"
+        default=None,
+        description="Weights to begin with: a run folder, a checkpoint or whatever "
+        "else `zoo pull` takes",
     )
     init_parts: tuple[Part, ...] | None = Field(
         default=None, min_length=1, description="Take only these parts of `init_from`; null: all"
