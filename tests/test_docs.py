@@ -27,6 +27,7 @@ COMMANDS = {
     "show",
     "diff",
     "schema",
+    "pull",
 }
 
 

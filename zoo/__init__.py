@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.files import evaluate
     from zoo.inference.codec import Codec
     from zoo.inference.latents import Latents
-    from zoo.load import from_checkpoint, from_config
+    from zoo.load import from_checkpoint, from_config, from_pretrained
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,7 @@ __all__ = [
     "evaluate",
     "from_checkpoint",
     "from_config",
+    "from_pretrained",
     "list_models",
     "list_recipes",
     "read_audio",
@@ -41,6 +42,7 @@ _HOME = {
     "evaluate": "zoo.evaluation.files",
     "from_checkpoint": "zoo.load",
     "from_config": "zoo.load",
+    "from_pretrained": "zoo.load",
     "list_models": "zoo.config.library",
     "list_recipes": "zoo.config.library",
     "read_audio": "zoo.data.files",

@@ -1,16 +1,20 @@
-"""How a model is had: from a config or from a checkpoint."""
+"""How a model is had: from a config, a weight file, a folder or the hub."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 import torch
 from torch import nn
 
-from zoo.checkpoints.files import read_checkpoint
+from zoo.checkpoints.files import find_checkpoint
+from zoo.checkpoints.layouts import Which
 from zoo.checkpoints.published import audiocraft_file, dac_file, read_audiocraft, read_dac
+from zoo.checkpoints.reading import read_checkpoint
+from zoo.checkpoints.sources import Source, find_source, published_source
 from zoo.checkpoints.weights import load_weights
 from zoo.config.base import Config
 from zoo.config.load import load_config
@@ -37,6 +41,9 @@ def from_config(
     config: str | Path | Mapping[str, Any] | Config,
     *,
     checkpoint: str | Path | None = None,
+    pretrained: bool = False,
+    weights: Which = "averaged",
+    partial: bool = False,
     device: str | torch.device | None = None,
     engine: Literal["zoo"] = "zoo",
 ) -> AudioAutoencoder: ...
@@ -47,6 +54,9 @@ def from_config(
     config: str | Path | Mapping[str, Any] | Config,
     *,
     checkpoint: str | Path | None = None,
+    pretrained: bool = False,
+    weights: Which = "averaged",
+    partial: bool = False,
     device: str | torch.device | None = None,
     engine: Engine,
 ) -> Any: ...
@@ -56,6 +66,9 @@ def from_config(
     config: str | Path | Mapping[str, Any] | Config,
     *,
     checkpoint: str | Path | None = None,
+    pretrained: bool = False,
+    weights: Which = "averaged",
+    partial: bool = False,
     device: str | torch.device | None = None,
     engine: Engine = "zoo",
 ) -> Any:
@@ -64,8 +77,12 @@ def from_config(
     Args:
         config: a name of `zoo.list_models()`, a path to a .json or .yaml file, a dict in the
             form of stable-audio-tools, or a config object.
-        checkpoint: a file with the weights; without, they are random, but for those of a
-            published codec in the pretransform, which are downloaded if need be.
+        checkpoint: what `from_pretrained` takes, of which the weights alone are used; without,
+            they are random, but for those of a published codec in the pretransform, which are
+            downloaded if need be.
+        pretrained: load the published weights that the config names.
+        weights: `"averaged"` prefers averaged weights, `"online"` those that were trained.
+        partial: load what fits, and leave the rest random; `model.loaded` says what.
         device: where the model is put; `"auto"` is a GPU if there is one.
         engine: `"stable-audio-tools"` builds that package's own class from the same config.
 
@@ -73,10 +90,17 @@ def from_config(
         ConfigError: with every problem of the config, before anything is allocated.
         CheckpointError: for a file that can't be read or does not fit.
     """
-    model = built(config, engine)
+    container = load_config(config)
+    if pretrained:
+        if checkpoint is not None:
+            raise ConfigError("checkpoint= and pretrained=True: give one of them")
+        named = config if isinstance(config, str | Path) else None
+        return _opened(published_source(container, named), weights, partial, device, engine)
     if checkpoint is not None:
-        load_weights(model, read_checkpoint(checkpoint).weights, str(checkpoint))
-    elif engine == "zoo":
+        source = replace(find_source(checkpoint), config=container)
+        return _opened(source, weights, partial, device, engine)
+    model = built(container, engine)
+    if engine == "zoo":
         _fill_published(model, model.config.model)
     return placed(model, device)
 
@@ -98,6 +122,8 @@ def built(config: str | Path | Mapping[str, Any] | Config, engine: Engine = "zoo
 def from_checkpoint(
     path: str | Path,
     *,
+    weights: Which = "averaged",
+    partial: bool = False,
     device: str | torch.device | None = None,
     engine: Literal["zoo"] = "zoo",
 ) -> AudioAutoencoder: ...
@@ -105,24 +131,101 @@ def from_checkpoint(
 
 @overload
 def from_checkpoint(
-    path: str | Path, *, device: str | torch.device | None = None, engine: Engine
+    path: str | Path,
+    *,
+    weights: Which = "averaged",
+    partial: bool = False,
+    device: str | torch.device | None = None,
+    engine: Engine,
 ) -> Any: ...
 
 
 def from_checkpoint(
-    path: str | Path, *, device: str | torch.device | None = None, engine: Engine = "zoo"
+    path: str | Path,
+    *,
+    weights: Which = "averaged",
+    partial: bool = False,
+    device: str | torch.device | None = None,
+    engine: Engine = "zoo",
 ) -> Any:
-    """The model of a checkpoint that `zoo train` wrote, in eval mode, with averaged weights.
+    """The model of a weight file that comes with its config, in eval mode.
 
     Args:
-        path: a .ckpt file or a run folder, whose best checkpoint is taken.
+        path: a file, or a folder with one: a run folder, whose best checkpoint is taken, or a
+            folder in the layout of another package.
+        weights, partial, device, engine: as of `from_config`.
 
     Raises:
-        CheckpointError: for a file that can't be read, or that holds no config.
+        CheckpointError: for a file that can't be read, that does not fit, or without a config.
     """
-    checkpoint = read_checkpoint(path)
-    model = built(checkpoint.require_config(), engine)
-    load_weights(model, checkpoint.weights, str(checkpoint.path))
+    return _opened(Source(find_checkpoint(path)), weights, partial, device, engine)
+
+
+@overload
+def from_pretrained(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    weights: Which = "averaged",
+    partial: bool = False,
+    device: str | torch.device | None = None,
+    engine: Literal["zoo"] = "zoo",
+) -> AudioAutoencoder: ...
+
+
+@overload
+def from_pretrained(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    weights: Which = "averaged",
+    partial: bool = False,
+    device: str | torch.device | None = None,
+    engine: Engine,
+) -> Any: ...
+
+
+def from_pretrained(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    weights: Which = "averaged",
+    partial: bool = False,
+    device: str | torch.device | None = None,
+    engine: Engine = "zoo",
+) -> Any:
+    """A trained model, in eval mode; `model.loaded` is the report for its keys.
+
+    Args:
+        source: a file or folder, as `from_checkpoint` takes it; a name of
+            `zoo.list_models(pretrained=True)`; or a repository of the Hugging Face hub,
+            owner/name, perhaps with a folder or file in it behind.
+        revision: commit, tag or branch of the repository.
+        weights, partial, device, engine: as of `from_config`.
+
+    Raises:
+        CheckpointError: where it can't be had or read, or does not fit; with what to do.
+    """
+    return _opened(find_source(source, revision), weights, partial, device, engine)
+
+
+def _opened(
+    source: Source,
+    weights: Which,
+    partial: bool,
+    device: str | torch.device | None,
+    engine: Engine,
+) -> Any:
+    """A model with the weights of a file, of the config that came with either."""
+    checkpoint = read_checkpoint(source.path, weights, source.part)
+    model = built(source.config or checkpoint.require_config(), engine)
+    model.loaded = load_weights(
+        model,
+        checkpoint.weights,
+        str(checkpoint.path),
+        partial=partial,
+        layout=checkpoint.layout,
+    )
     return placed(model, device)
 
 

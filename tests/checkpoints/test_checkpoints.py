@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 import zoo
-from zoo.checkpoints.files import find_checkpoint, newest_run, read_checkpoint
+from zoo.checkpoints.files import find_checkpoint, newest_run
+from zoo.checkpoints.reading import read_checkpoint
 from zoo.checkpoints.weights import compare, load_weights
 from zoo.errors import CheckpointError
 

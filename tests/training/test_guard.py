@@ -12,7 +12,8 @@ from torch import nn
 import zoo
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
 from tests.training.test_autoencoder_module import fit
-from zoo.checkpoints.files import EMA_KEY, read_checkpoint, read_ckpt
+from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.checkpoints.reading import read_checkpoint
 from zoo.config.guard import GuardConfig
 from zoo.config.resolve import resolve_recipe, resume_recipe
 from zoo.data.crops import CropDataset

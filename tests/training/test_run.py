@@ -15,7 +15,8 @@ import torch
 
 import zoo
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
-from zoo.checkpoints.files import CONFIG_KEY, EMA_KEY, read_checkpoint, read_ckpt
+from zoo.checkpoints.files import CONFIG_KEY, EMA_KEY, read_ckpt
+from zoo.checkpoints.reading import read_checkpoint
 from zoo.config.resolve import parse_recipe, resolve_recipe
 from zoo.data.synthesis import synthesise_clip
 from zoo.errors import CheckpointError, ConfigError, TrainingError

@@ -1,10 +1,12 @@
-"""Checkpoint files: what is in them, and how they are read without running code."""
+"""Checkpoint files: where they are, and how they are read without running code."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,58 +21,36 @@ CONFIG_KEY = "zoo_config"
 EMA_KEY = "zoo_ema"
 BEST = Path("checkpoints") / "best.ckpt"
 LAST = Path("checkpoints") / "last.ckpt"
-_MODEL_PREFIX = "model."
-_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The weights in a file, with upstream's keys, and the config that it carries."""
-
-    path: Path
-    weights: Mapping[str, Tensor]
-    config: Mapping[str, Any] | None
-
-    def require_config(self) -> Mapping[str, Any]:
-        """Raises: CheckpointError where the file holds no config."""
-        if self.config is None:
-            raise CheckpointError(
-                f"{self.path}: holds no config; name one: zoo.from_config(…, checkpoint=…)"
-            )
-        return self.config
-
-
-def read_checkpoint(path: str | Path) -> Checkpoint:
-    """The weights of a .ckpt or .safetensors file, or of the best checkpoint in a run folder.
-
-    Averaged weights are preferred. Raises: CheckpointError, with the file's name.
-    """
-    path = find_checkpoint(path)
-    if path.suffix not in _SUFFIXES:
-        raise CheckpointError(f"{path}: weights come as {', '.join(_SUFFIXES)}")
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    content = read_ckpt(path)
-    state = content.get("state_dict", content)
-    if not isinstance(state, Mapping):
-        raise CheckpointError(f"{path}: holds no weights")
-    weights = content.get(EMA_KEY) or _without_prefix(state)
-    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise CheckpointError(f"{path}: holds no weights")
-    config = content.get(CONFIG_KEY)
-    return Checkpoint(path, weights, config if isinstance(config, Mapping) else None)
+AUDIOCRAFT_FILE = "compression_state_dict.bin"
+SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".th", ".bin")
+# Where a folder has one of these pairs, they are a model; in this order.
+PAIRS = (
+    ("model_config.json", ("model.safetensors", "model.ckpt")),
+    ("config.json", ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")),
+    ("config.json", ("model.safetensors", "pytorch_model.bin")),
+)
+# Where a folder has no file of its own, the model is in this one: diffusers' pipelines.
+INSIDE = "vae"
 
 
 def read_ckpt(path: Path) -> dict[str, Any]:
     """All that a .ckpt file holds, never running code from it. Raises: CheckpointError."""
     import pickle
 
+    start = b""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with path.open("rb") as file:
+            start = file.read(2)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            # Only archives can be mapped; torch wrote none before its release 1.6.
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=start == b"PK")
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Unsupported" in str(error):
+        needed = re.search(r"GLOBAL ([\w.]+)", str(error))
+        # Any other file may begin in any way; a pickle begins like this.
+        if needed or (start.startswith(b"\x80") and "Unsupported" in str(error)):
             raise CheckpointError(
-                f"{path}: holds code besides tensors, which is never run; "
+                f"{path}: holds code besides tensors, which is never run"
+                f"{f' (it needs {needed[1]})' if needed else ''}; "
                 "save its state dict as .safetensors where it comes from"
             ) from None
         raise CheckpointError(_damaged(path)) from None
@@ -84,20 +64,39 @@ def read_ckpt(path: Path) -> dict[str, Any]:
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """`path` itself, or in a run folder the best checkpoint, else the last.
+    """The file with the weights: `path` itself, or one in the folder that it is.
 
-    In a folder of runs, the newest one is taken. Raises: CheckpointError where there is none.
+    In a run folder that is the best checkpoint, else the last; in a folder of runs, that of the
+    newest one; else what stable-audio-tools, diffusers (also in `vae/`), transformers or audiocraft
+    would read, or the only weight file. Raises: CheckpointError where there is none.
     """
     path = Path(path)
     if path.is_file():
         return path
     if not path.exists():
         raise CheckpointError(f"{path}: no such file or folder")
+    for folder in (path, path / INSIDE):
+        if found := _published(folder):
+            return found
     run = newest_run(path.parent if path.name == "checkpoints" else path)
-    if run is None:
+    if run is not None:
+        best = run / BEST
+        return best if best.is_file() else run / LAST
+    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+    if not files:
         raise CheckpointError(f"{path}: no checkpoint in this folder")
-    best = run / BEST
-    return best if best.is_file() else run / LAST
+    if len(files) > 1:
+        raise CheckpointError(f"{path}: which one? {', '.join(file.name for file in files)}")
+    return files[0]
+
+
+def _published(folder: Path) -> Path | None:
+    for config, files in PAIRS:
+        for name in files:
+            if (folder / config).is_file() and (folder / name).is_file():
+                return folder / name
+    alone = folder / AUDIOCRAFT_FILE
+    return alone if alone.is_file() else None
 
 
 def newest_run(root: str | Path = "runs") -> Path | None:
@@ -110,28 +109,53 @@ def newest_run(root: str | Path = "runs") -> Path | None:
     return newest and newest.parent.parent
 
 
-def _read_safetensors(path: Path) -> Checkpoint:
-    try:
-        with safe_open(path, framework="pt") as file:
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError):
-        raise CheckpointError(_damaged(path)) from None
-    try:
-        config = json.loads(metadata.get(CONFIG_KEY, "null"))
-    except json.JSONDecodeError:
-        config = None
-    return Checkpoint(path, weights, config if isinstance(config, dict) else None)
+class SafeTensors(Mapping[str, Tensor]):
+    """The tensors of a .safetensors file, each read when it is asked for.
+
+    Raises: CheckpointError for a file that can't be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = safe_open(path, framework="pt")
+            self._keys = dict.fromkeys(self._file.keys())
+            self.metadata: Mapping[str, str] = self._file.metadata() or {}
+        except PermissionError as error:
+            raise CheckpointError(f"{path}: {error.strerror}") from None
+        except (SafetensorError, OSError, ValueError):
+            raise CheckpointError(_damaged(path)) from None
+
+    def __getitem__(self, key: str) -> Tensor:
+        if key not in self._keys:
+            raise KeyError(key)
+        return self._file.get_tensor(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
-def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The model's own keys out of a LightningModule's state dict."""
-    inner = {
-        key.removeprefix(_MODEL_PREFIX): value
-        for key, value in state.items()
-        if key.startswith(_MODEL_PREFIX)
-    }
-    return inner or dict(state)
+def check_sums(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Compares what torch has saved with the file's own checksums, which torch does not.
+
+    Args:
+        weights: as `read_ckpt` gave them: each tensor's storage is a record of the file.
+
+    Raises: CheckpointError.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        records = [record for record in archive.infolist() if "/data/" in record.filename]
+    if not any(record.CRC for record in records):
+        return
+    sums = {(record.file_size, record.CRC) for record in records}
+    for key, value in weights.items():
+        whole = torch.empty(0, dtype=torch.uint8).set_(value.untyped_storage())  # type: ignore[arg-type]
+        if whole.numel() and (whole.numel(), zlib.crc32(whole.numpy().data)) not in sums:
+            raise CheckpointError(f"{path}: damaged: the checksum of '{key}' is another one")
 
 
 def _damaged(path: Path) -> str:

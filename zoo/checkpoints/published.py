@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.checkpoints.files import read_ckpt
+from zoo.checkpoints.download import download
+from zoo.checkpoints.files import AUDIOCRAFT_FILE, read_ckpt
 from zoo.config.published import audiocraft_autoencoder, dac_autoencoder
 from zoo.errors import CheckpointError
 
@@ -25,7 +26,6 @@ _DAC_FILES = {
     ("44khz", "16kbps"): ("1.0.0", "weights_44khz_16kbps.pth"),
 }
 _DAC_RELEASES = "https://github.com/descriptinc/descript-audio-codec/releases/download"
-_AUDIOCRAFT_FILE = "compression_state_dict.bin"
 # facebook/encodec_32khz has the same weights in another layout.
 _AUDIOCRAFT_REPOSITORIES = {"facebook/encodec_32khz": "facebook/musicgen-small"}
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -55,14 +55,12 @@ def dac_file(model_type: str, model_bitrate: str) -> Path:
     try:
         if HF_HUB_OFFLINE:
             raise OSError("HF_HUB_OFFLINE is set")
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), progress=False)
+        return download(url, path)
     except OSError as error:
         raise CheckpointError(
             f"the {model_type} {model_bitrate} codec can't be downloaded ({_reason(error)}); "
             f"download {url} and put it at {path}"
         ) from None
-    return path
 
 
 def audiocraft_file(model_type: str) -> Path:
@@ -77,12 +75,12 @@ def audiocraft_file(model_type: str) -> Path:
 
     local = Path(model_type)
     if local.exists():
-        return local / _AUDIOCRAFT_FILE if local.is_dir() else local
+        return local / AUDIOCRAFT_FILE if local.is_dir() else local
     repository = _AUDIOCRAFT_REPOSITORIES.get(model_type, model_type)
     try:
-        return Path(hf_hub_download(repository, _AUDIOCRAFT_FILE))
+        return Path(hf_hub_download(repository, AUDIOCRAFT_FILE))
     except (OSError, ValueError) as error:
-        command = f"hf download {repository} {_AUDIOCRAFT_FILE}"
+        command = f"hf download {repository} {AUDIOCRAFT_FILE}"
         raise CheckpointError(
             f"{model_type} can't be downloaded ({_reason(error)}); on a machine with a network, "
             f"run `{command}` and copy its cache here, to the folder that HF_HOME names"
@@ -91,7 +89,11 @@ def audiocraft_file(model_type: str) -> Path:
 
 def read_dac(path: Path) -> PublishedAutoencoder:
     """A file of the Descript Audio Codec. Raises: CheckpointError."""
-    content = read_ckpt(path)
+    return parse_dac(read_ckpt(path), path)
+
+
+def parse_dac(content: Mapping[str, Any], path: Path) -> PublishedAutoencoder:
+    """What `read_dac` gives, from the content of the file. Raises: CheckpointError."""
     state, metadata = content.get("state_dict"), content.get("metadata")
     if not isinstance(state, Mapping) or not isinstance(metadata, Mapping):
         raise CheckpointError(f"{path}: not a Descript Audio Codec: no state_dict and metadata")
@@ -113,9 +115,13 @@ def read_dac(path: Path) -> PublishedAutoencoder:
 
 def read_audiocraft(path: Path) -> PublishedAutoencoder:
     """A file that audiocraft has exported a compression model to. Raises: CheckpointError."""
+    return parse_audiocraft(read_ckpt(path), path)
+
+
+def parse_audiocraft(content: Mapping[str, Any], path: Path) -> PublishedAutoencoder:
+    """What `read_audiocraft` gives, from the content of the file. Raises: CheckpointError."""
     import yaml
 
-    content = read_ckpt(path)
     if "pretrained" in content:
         raise CheckpointError(
             f"{path}: holds no weights, only the name of their model: {content['pretrained']}"
@@ -137,7 +143,7 @@ def read_audiocraft(path: Path) -> PublishedAutoencoder:
     weights: dict[str, Tensor] = {}
     for key, value in state.items():
         if key.startswith("quantizer.vq."):
-            key, value = _codebook(key, value)
+            key, value = codebook(key, value)
         weights[key] = value
     return PublishedAutoencoder(config, weights)
 
@@ -160,8 +166,8 @@ def _widen(weights: dict[str, Tensor], encoder: Mapping[str, Any], path: Path) -
     weights["encoder.proj_out.bias"] = torch.zeros(latent)
 
 
-def _codebook(key: str, value: Tensor) -> tuple[str, Tensor]:
-    """A buffer of audiocraft's codebooks as vector-quantize-pytorch has it."""
+def codebook(key: str, value: Tensor) -> tuple[str, Tensor]:
+    """A buffer of encodec's codebooks as vector-quantize-pytorch has it."""
     key = key.replace("quantizer.vq.", "bottleneck.quantizer.", 1)
     if key.endswith(".inited"):
         return key.replace(".inited", ".initted"), value.reshape(()).bool()

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+from zoo.cli.models import (
+    ConfigOption,
+    DeviceOption,
+    ModelOption,
+    PartialOption,
+    Weights,
+    WeightsOption,
+    open_codec,
+)
 from zoo.cli.sampling import SamplerOption, SeedOption, StepsOption, sampling_options
 from zoo.cli.targets import audio_target
 
@@ -19,6 +27,8 @@ def decode(
     ] = None,
     model: ModelOption = None,
     config: ConfigOption = None,
+    weights: WeightsOption = Weights.averaged,
+    partial: PartialOption = False,
     device: DeviceOption = "auto",
     steps: StepsOption = None,
     sampler: SamplerOption = None,
@@ -31,7 +41,7 @@ def decode(
 
     content = Latents.load(latents)
     target = audio_target(output, latents, ".decoded.wav")
-    codec = open_codec(model, config, device)
+    codec = open_codec(model, config, device, weights, partial)
     options = sampling_options(codec, steps, sampler, seed)
     with naming(latents):
         audio = codec.decode(content, **options)

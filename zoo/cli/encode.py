@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+from zoo.cli.models import (
+    ConfigOption,
+    DeviceOption,
+    ModelOption,
+    PartialOption,
+    Weights,
+    WeightsOption,
+    open_codec,
+)
 from zoo.cli.targets import latent_target
 
 
@@ -18,6 +26,8 @@ def encode(
     ] = None,
     model: ModelOption = None,
     config: ConfigOption = None,
+    weights: WeightsOption = Weights.averaged,
+    partial: PartialOption = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Encode an audio file of any rate, channels and length to latents."""
@@ -26,7 +36,7 @@ def encode(
 
     probe(audio)
     target = latent_target(output, audio)
-    codec = open_codec(model, config, device)
+    codec = open_codec(model, config, device, weights, partial)
     with naming(audio):
         latents = codec.encode(read_audio(audio))
     latents.save(target)

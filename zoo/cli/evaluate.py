@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+from zoo.cli.models import (
+    ConfigOption,
+    DeviceOption,
+    ModelOption,
+    PartialOption,
+    Weights,
+    WeightsOption,
+    open_codec,
+)
 from zoo.cli.sampling import SamplerOption, SeedOption, StepsOption, sampling_options
 from zoo.errors import AudioError
 
 if TYPE_CHECKING:
     from zoo.evaluation.report import Report
 
-_WEIGHTS = (".ckpt", ".safetensors", ".pt", ".pth", ".bin")
+_WEIGHTS = (".ckpt", ".safetensors", ".pt", ".pth", ".th", ".bin")
+_FOLDERS = ("checkpoints", "model_config.json", "config.json", "vae/config.json")
 _SHOWN = {"si_sdr_db": "SI-SDR (dB)", "mel": "mel", "stft": "STFT", "pesq": "PESQ"}
 
 
@@ -28,6 +37,8 @@ def evaluate(
     ],
     model: ModelOption = None,
     config: ConfigOption = None,
+    weights: WeightsOption = Weights.averaged,
+    partial: PartialOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the JSON object to this file")
@@ -42,7 +53,7 @@ def evaluate(
 ) -> None:
     """Measure a model on audio files: quality, speed, memory and bit rate.
 
-    MODEL may also be named first: a run folder or checkpoint. Exit code 1: some files were broken.
+    MODEL may also be named first, as --model takes it. Exit code 1: some files were broken.
     """
     from zoo.evaluation import evaluate as run
     from zoo.writing import write_whole
@@ -51,7 +62,7 @@ def evaluate(
         model, audio = str(audio[0]), audio[1:]
     if output is not None and (output.is_dir() or output.suffix != ".json"):
         raise AudioError(f"{output}: the report is written as .json")
-    codec = open_codec(model, config, device)
+    codec = open_codec(model, config, device, weights, partial)
     options = {**sampling_options(codec, steps, sampler, seed)}
     options.pop("progress", None)
     report = run(codec, audio, seconds=seconds, progress=_bar, **options)
@@ -72,7 +83,14 @@ def evaluate(
 
 
 def _is_model(path: Path) -> bool:
-    return path.suffix in _WEIGHTS or (path / "checkpoints").is_dir()
+    """Whether `path` is no audio, but what `--model` takes."""
+    from zoo.checkpoints.hub import is_repository
+    from zoo.config.library import list_models
+
+    if path.suffix in _WEIGHTS or any((path / name).exists() for name in _FOLDERS):
+        return True
+    named = str(path) in list_models() or is_repository(str(path))
+    return named and not path.exists() and not path.suffix
 
 
 def _bar(paths: Sequence[Path]) -> Iterator[Path]:

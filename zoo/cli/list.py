@@ -32,7 +32,9 @@ def _models():
     from zoo.config.library import list_models
     from zoo.config.load import load_config
 
-    table = Table("model", "rate (Hz)", "channels", "ratio", "latent", "bottleneck", box=None)
+    table = Table(
+        "model", "rate (Hz)", "channels", "ratio", "latent", "bottleneck", "weights", box=None
+    )
     for name in list_models():
         config = load_config(name)
         model = config.model
@@ -43,6 +45,7 @@ def _models():
             str(model.downsampling_ratio),
             str(model.latent_dim),
             model.bottleneck.type if model.bottleneck else "-",
+            "yes" if config.published else "-",
         )
     return table
 

@@ -14,6 +14,7 @@ from zoo.cli.diff import diff
 from zoo.cli.encode import encode
 from zoo.cli.evaluate import evaluate
 from zoo.cli.list import list_
+from zoo.cli.pull import pull
 from zoo.cli.reconstruct import reconstruct
 from zoo.cli.schema import schema
 from zoo.cli.show import show
@@ -34,6 +35,7 @@ app.command()(encode)
 app.command()(decode)
 app.command()(reconstruct)
 app.command()(evaluate)
+app.command()(pull)
 app.command()(validate)
 app.command("list")(list_)
 app.command()(show)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,13 +12,21 @@ from zoo.errors import CheckpointError
 
 if TYPE_CHECKING:
     from zoo.inference.codec import Codec
+    from zoo.models.autoencoder import AudioAutoencoder
+
+
+class Weights(StrEnum):
+    averaged = "averaged"
+    online = "online"
+
 
 ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
         "-m",
-        help="Checkpoint, weight file, or run folder (its best checkpoint). "
+        help="Checkpoint, weight file, run folder (its best checkpoint), folder of another "
+        "package, name of `zoo list models` with weights, or owner/name on the Hugging Face hub. "
         "Default: the newest run under runs/.",
     ),
 ]
@@ -26,15 +34,30 @@ ConfigOption = Annotated[
     str | None,
     typer.Option("--config", help="Config of a weight file that carries none: a name or a file."),
 ]
+WeightsOption = Annotated[
+    Weights,
+    typer.Option("--weights", help="Averaged weights if the file has them, or those trained."),
+]
+PartialOption = Annotated[
+    bool, typer.Option("--partial", help="Load what fits of the weights; the rest is random.")
+]
+RevisionOption = Annotated[
+    str | None, typer.Option("--revision", help="Commit, tag or branch of a repository.")
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
 
 
-def open_codec(model: str | None, config: str | None, device: str) -> Codec:
+def open_codec(
+    model: str | None,
+    config: str | None,
+    device: str,
+    weights: Weights = Weights.averaged,
+    partial: bool = False,
+) -> Codec:
     """The codec that the options ask for. Raises: CheckpointError, ConfigError."""
-    from zoo.checkpoints.files import find_checkpoint, newest_run
-    from zoo.config.library import list_models
+    from zoo.checkpoints.files import newest_run
     from zoo.inference.codec import Codec
-    from zoo.load import from_checkpoint, from_config
+    from zoo.load import from_config, from_pretrained
 
     if model is None:
         newest = newest_run()
@@ -44,18 +67,23 @@ def open_codec(model: str | None, config: str | None, device: str) -> Codec:
                 "train one (`zoo train recipe=starter`) or name one with --model"
             )
         model = str(newest)
-    elif model in list_models() and not Path(model).exists():
-        raise CheckpointError(
-            f"'{model}' is a config without weights; train it (`zoo train model={model}`) "
-            f"or give its weights: --model weights.safetensors --config {model}"
-        )
-    path, device = find_checkpoint(model), known_device(device)
+    device = known_device(device)
     if config is not None:
-        codec = Codec(from_config(config, checkpoint=path), device=device)
+        network = from_config(config, checkpoint=model, weights=weights.value, partial=partial)
     else:
-        codec = Codec(from_checkpoint(path), device=device)
-    print(f"zoo: using {path}", file=sys.stderr)
+        network = from_pretrained(model, weights=weights.value, partial=partial)
+    codec = Codec(network, device=device)
+    tell(network)
     return codec
+
+
+def tell(model: AudioAutoencoder) -> None:
+    """Says on stderr which weights a model has, and what to know of them."""
+    report = model.loaded
+    print(f"zoo: using {report.source} ({report.layout}): {report}", file=sys.stderr)
+    published = model.config.published
+    if published is not None and published.note:
+        print(f"zoo: note: {published.note}", file=sys.stderr)
 
 
 def known_device(device: str) -> str:

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.models import ConfigOption, DeviceOption, ModelOption, open_codec
+from zoo.cli.models import (
+    ConfigOption,
+    DeviceOption,
+    ModelOption,
+    PartialOption,
+    Weights,
+    WeightsOption,
+    open_codec,
+)
 from zoo.cli.sampling import SamplerOption, SeedOption, StepsOption, sampling_options
 from zoo.cli.targets import audio_target
 
@@ -20,6 +28,8 @@ def reconstruct(
     ] = None,
     model: ModelOption = None,
     config: ConfigOption = None,
+    weights: WeightsOption = Weights.averaged,
+    partial: PartialOption = False,
     device: DeviceOption = "auto",
     steps: StepsOption = None,
     sampler: SamplerOption = None,
@@ -32,7 +42,7 @@ def reconstruct(
 
     probe(audio)
     target = audio_target(output, audio, ".reconstructed.wav")
-    codec = open_codec(model, config, device)
+    codec = open_codec(model, config, device, weights, partial)
     options = sampling_options(codec, steps, sampler, seed)
     with naming(audio):
         clip = read_audio(audio)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -23,9 +24,17 @@ def names(kind: Kind) -> list[str]:
     return sorted(p.stem for p in folder(kind).glob("*.*") if p.suffix in (".json", ".yaml"))
 
 
-def list_models() -> list[str]:
-    """Names that `zoo.from_config` takes."""
-    return names("configs")
+def list_models(pretrained: bool = False) -> list[str]:
+    """Names that `zoo.from_config` takes; those with published weights, if `pretrained`."""
+    known = names("configs")
+    return [name for name in known if has_weights(name)] if pretrained else known
+
+
+def has_weights(name: str) -> bool:
+    """Whether the config of this name says where published weights are."""
+    path = find("configs", name)
+    # Checking configs in full takes long.
+    return path.suffix == ".json" and "published" in json.loads(path.read_text(encoding="utf-8"))
 
 
 def list_recipes() -> list[str]:

@@ -15,6 +15,7 @@ from zoo.config.dau import DAU1DConfig
 from zoo.config.decoders import DecoderConfig
 from zoo.config.dit import DiTConfig
 from zoo.config.encoders import EncoderConfig
+from zoo.config.pretrained import PublishedWeightsConfig
 from zoo.config.pretransforms import (
     BasePretransformConfig,
     PatchedPretransformConfig,
@@ -213,6 +214,10 @@ class BaseAutoencoderConfigContainer(Config):
     training: dict[str, Any] | None = Field(
         default=None,
         description="The training section of stable-audio-tools; `zoo train model=` reads it",
+    )
+
+    published: PublishedWeightsConfig | None = Field(
+        default=None, description="Where others have published weights of this network"
     )
 
     def completed(self) -> Self:

@@ -55,10 +55,13 @@ class BaseRecipeConfig(BaseAutoencoderConfigContainer):
 
     pretransform_checkpoint: str | None = Field(
         default=None,
-        description="Weights of the autoencoder in the pretransform: a checkpoint or a run folder",
+        description="Weights of the autoencoder in the pretransform: a run folder, a checkpoint or "
+        "whatever else `zoo pull` takes",
     )
     init_from: str | None = Field(
-        default=None, description="Weights to begin with: a checkpoint or a run folder"
+        default=None,
+        description="Weights to begin with: a run folder, a checkpoint or whatever "
+        "else `zoo pull` takes",
     )
     init_parts: tuple[Part, ...] | None = Field(
         default=None, min_length=1, description="Take only these parts of `init_from`; null: all"
@@ -138,7 +141,7 @@ class RecipeConfig(BaseRecipeConfig):
         kind = StandardAutoencoderConfigContainer
         if self.model_type == "hyperencoder":
             kind = HyperencoderConfigContainer
-        return kind(**{key: getattr(self, key) for key in kind.model_fields})
+        return kind(**_shared(self, kind))
 
 
 class DiffusionRecipeConfig(BaseRecipeConfig):
@@ -165,7 +168,13 @@ class DiffusionRecipeConfig(BaseRecipeConfig):
     def container(self) -> DiffusionAutoencoderConfigContainer:
         """The model's file alone, completed."""
         kind = DiffusionAutoencoderConfigContainer
-        return kind(**{key: getattr(self, key) for key in kind.model_fields}).completed()
+        return kind(**_shared(self, kind)).completed()
+
+
+def _shared(recipe: BaseRecipeConfig, kind: type[BaseAutoencoderConfigContainer]) -> dict[str, Any]:
+    """What a recipe has of a model's file; what it trains are not the published weights."""
+    keys = kind.model_fields.keys() - {"published"}
+    return {key: getattr(recipe, key) for key in keys}
 
 
 AnyRecipe = RecipeConfig | DiffusionRecipeConfig

@@ -37,7 +37,9 @@ class TeacherWeights(Config):
 class TeacherConfig(Config):
     """Distillation from a frozen autoencoder with the same latents."""
 
-    checkpoint: str = Field(description="The teacher: a checkpoint or a run folder")
+    checkpoint: str = Field(
+        description="The teacher: a run folder, a checkpoint or whatever else `zoo pull` takes"
+    )
     model: str | dict[str, Any] | None = Field(
         default=None, description="Config of a weight file that carries none: a name or a file"
     )

@@ -25,6 +25,8 @@ class AudioAutoencoder(nn.Module):
 
     Attributes:
         config: the config it was built from, or None; set by the factory, not read here.
+        loaded: the report for the keys of the file that its weights are from, or None; set by what
+            loads them, not read here.
 
     Source: stable_audio_tools/models/autoencoders.py.
     """
@@ -57,6 +59,7 @@ class AudioAutoencoder(nn.Module):
         self.soft_clip = soft_clip
         self.is_discrete = bottleneck is not None and bottleneck.is_discrete
         self.config: Any = None
+        self.loaded: Any = None
 
     def encode(
         self,

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from torch import nn
 
-from zoo.checkpoints.files import read_checkpoint
+from zoo.checkpoints.sources import read_source
 from zoo.checkpoints.weights import load_weights
 from zoo.config.discriminators import (
     BigVGANDiscriminatorConfig,
@@ -115,7 +115,7 @@ def _model(recipe: AnyRecipe, resumed: bool) -> Any:
 def _fill_pretransform(model: Any, recipe: AnyRecipe) -> None:
     """Loads the weights of the autoencoder in the pretransform, if there is one."""
     if recipe.pretransform_checkpoint is not None:
-        checkpoint = read_checkpoint(recipe.pretransform_checkpoint)
+        checkpoint = read_source(recipe.pretransform_checkpoint)
         rate = (checkpoint.config or {}).get("sample_rate", recipe.sample_rate)
         if rate != recipe.sample_rate:
             raise CheckpointError(
@@ -130,7 +130,7 @@ def _begin(model: Any, recipe: AnyRecipe) -> None:
     """Loads the weights of `init_from`, or its parts that the recipe names."""
     if recipe.init_from is None:
         return
-    checkpoint = read_checkpoint(recipe.init_from)
+    checkpoint = read_source(recipe.init_from)
     source = str(checkpoint.path)
     if recipe.init_parts is None:
         say(f"begins with {source}: {load_weights(model, checkpoint.weights, source)}")

@@ -9,7 +9,7 @@ from zoo.config.losses import LossesConfig
 from zoo.config.recipe import AnyRecipe, RecipeConfig
 from zoo.config.weights import is_on
 from zoo.errors import CheckpointError
-from zoo.load import from_checkpoint, from_config
+from zoo.load import from_config, from_pretrained
 from zoo.training.losses import (
     MidSideSTFTLoss,
     MultiResolutionMelLoss,
@@ -90,7 +90,7 @@ def build_teacher(recipe: RecipeConfig, model: Any) -> Teacher | None:
     if recipe.teacher is None or not recipe.teacher.weights.any():
         return None
     path, config = recipe.teacher.checkpoint, recipe.teacher.model
-    teacher: Any = from_checkpoint(path) if config is None else from_config(config, checkpoint=path)
+    teacher: Any = from_pretrained(path) if config is None else from_config(config, checkpoint=path)
     for name in ("sample_rate", "in_channels", "out_channels", "latent_dim", "downsampling_ratio"):
         taught, teaches = getattr(model, name), getattr(teacher, name)
         if taught != teaches:
