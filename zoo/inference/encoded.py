@@ -41,17 +41,17 @@ def encoded(
     Raises:
         CheckpointError: for the posterior of a model that has none.
     """
-    encode = encode or model.encode
+    network = model.encode if encode is None else encode
     bottleneck = getattr(model, "bottleneck", None)
     if posterior:
         check_posterior(model)
-        _, info = encode(audio, return_info=True, sample=False)
+        _, info = network(audio, return_info=True, sample=False)
         return Encoded(info["mean"], std=info["std"])
     if isinstance(bottleneck, DiscreteBottleneck):
-        values, info = encode(audio, return_info=True)
+        values, info = network(audio, return_info=True)
         small = _smallest(bottleneck.codebook_size)
         return Encoded(values, tokens=info[bottleneck.tokens_id].to(small))
-    return Encoded(encode(audio))
+    return Encoded(network(audio))
 
 
 def check_posterior(model: Any) -> None:

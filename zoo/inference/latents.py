@@ -90,16 +90,20 @@ class Latents:
 
         Raises: CheckpointError.
         """
-        from zoo import __version__
-
         path = Path(path)
-        metadata = {key: str(getattr(self, key)) for key in _NUMBERS}
-        metadata |= {"fingerprint": self.fingerprint, "zoo_version": __version__}
-        tensors = {name: tensor.contiguous() for name, tensor in self.tensors().items()}
         try:
-            write_whole(path, save(tensors, metadata=metadata))
+            write_whole(path, self.serialized())
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from None
+
+    def serialized(self, **more: str) -> bytes:
+        """The content of the file, with `more` facts in its metadata."""
+        from zoo import __version__
+
+        metadata = {key: str(getattr(self, key)) for key in _NUMBERS}
+        metadata |= {"fingerprint": self.fingerprint, "zoo_version": __version__, **more}
+        tensors = {name: tensor.contiguous() for name, tensor in self.tensors().items()}
+        return save(tensors, metadata=metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> Latents:
@@ -111,11 +115,11 @@ class Latents:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 facts = file.metadata() or {}
-            numbers = [int(facts[key]) for key in _NUMBERS]
-            if min(numbers) < 1:
+            numbers = {key: int(facts[key]) for key in _NUMBERS}
+            if min(numbers.values()) < 1:
                 raise ValueError
             values, std, tokens = _checked(tensors)
-            return cls(values, *numbers, facts["fingerprint"], std, tokens)
+            return cls(values, **numbers, fingerprint=facts["fingerprint"], std=std, tokens=tokens)
         except (SafetensorError, KeyError, ValueError, OSError):
             raise CheckpointError(
                 f"{path}: not a latent file of zoo, or truncated; make one with `zoo encode`"
