@@ -151,7 +151,9 @@ def _found(folder: Path) -> list[Path]:
     for root, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         shown = (name for name in names if not name.startswith("."))
-        found += (Path(root, name) for name in shown if name.endswith(_SUFFIXES))
+        # Shards lie in the folder itself.
+        suffixes = _SUFFIXES if Path(root) == folder else _SUFFIXES[1:]
+        found += (Path(root, name) for name in shown if name.endswith(suffixes))
     return sorted(found)
 
 

@@ -76,3 +76,28 @@ def _merged(one: Moments, other: Moments) -> Moments:
         one.squares + other.squares + np.square(apart) * (one.frames * other.frames / frames),
         one.noise + other.noise,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Mean and standard deviation (latent) that latents (…, latent, frames) are normalised by."""
+
+    mean: Vector
+    std: Vector
+
+    def normalize(self, latents: Any) -> Any:
+        """Arrays or tensors to mean 0 and standard deviation 1; a constant channel to 0."""
+        mean, std = self._like(latents)
+        return (latents - mean) / std
+
+    def restore(self, latents: Any) -> Any:
+        """What `normalize` was given: the latents that a model can decode."""
+        mean, std = self._like(latents)
+        return latents * std + mean
+
+    def _like(self, latents: Any) -> tuple[Any, Any]:
+        std = np.where(self.std > 0, self.std, 1)
+        mean, std = self.mean[:, None].astype(np.float32), std[:, None].astype(np.float32)
+        if isinstance(latents, np.ndarray):
+            return mean, std
+        return latents.new_tensor(mean), latents.new_tensor(std)

@@ -29,7 +29,7 @@ def read_npy(path: Path, offset: int = 0, start: int = 0, stop: int | None = Non
     Raises:
         OSError, ValueError: as of `npy_shape`.
     """
-    return np.ascontiguousarray(_mapped(path, offset)[:, start:stop])
+    return np.array(_mapped(path, offset)[:, start:stop], order="C")
 
 
 def _mapped(path: Path, offset: int) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import tarfile
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,7 @@ from zoo.errors import CheckpointError
 from zoo.writing import write_whole
 
 INDEX_SUFFIX = ".index.json"
+_END_BYTES = 1024
 # webdataset takes the name up to the first dot of its last part for the key of a clip, and skips
 # what begins like __meta__.
 _UNSAFE = re.compile(r"[.%\x00-\x1f\x7f](?=[^/]*$)|[%\x00-\x1f\x7f]|^_(?=_)|^/")
@@ -163,8 +165,8 @@ def indexed(path: Path, model: dict[str, Any] | None = None) -> Shard:
                     spread = None if std is None else read_npy(path, std)
                     parts.append(Moments.of(read_npy(path, values), spread))
                 places = {}
-        if places:
-            raise ValueError("its last clip is cut off")
+        if places or not _ended(path):
+            raise ValueError("its last clips are cut off")
         (fingerprint,) = fingerprints
         written = path.stat().st_mtime_ns
     except (OSError, EOFError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
@@ -193,6 +195,13 @@ def newest(shards: list[Shard]) -> list[Shard]:
         replace(shard, members=tuple(m for m in shard.members if last[m.name] is shard))
         for shard in shards
     ]
+
+
+def _ended(path: Path) -> bool:
+    """Whether an archive has its end mark, two empty blocks."""
+    with path.open("rb") as file:
+        file.seek(-_END_BYTES, os.SEEK_END)
+        return not any(file.read())
 
 
 def _member(facts: dict[str, Any], values: int, std: int | None) -> Member:

@@ -109,6 +109,8 @@ class WebDatasetWriter:
         # Nobody asks any more what is done: of a million clips that is much memory.
         self.__dict__.pop("_known", None)
         if self._archive is None:
+            # What a killed process left.
+            self._part.unlink(missing_ok=True)
             return
         archive, self._archive = self._archive, None
         try:
