@@ -147,6 +147,9 @@ def test_of_a_clip_that_is_made_again_the_later_counts(tmp_path):
     writer.close()
     write_manifest(out)
     assert len(list(out.glob("*.tar"))) == len(list(out.glob("*.index.json"))) == 2
+    # Its name is not given to another one while later ones are there.
+    fill(WebDatasetWriter(out, FINGERPRINT), tmp_path, {"c": 4})
+    assert sorted(clip.name for clip in find_clips(out).clips) == ["a", "b", "c"]
 
 
 def test_latents_of_another_model_are_refused(tmp_path):

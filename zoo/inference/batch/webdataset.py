@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tarfile
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -66,6 +67,7 @@ class WebDatasetWriter:
         self.shard_bytes = shard_bytes
         self.model = model
         self._archive: tarfile.TarFile | None = None
+        self._lock = threading.Lock()
         self._part = out / f".shard-{rank:05d}.part"
         # All shards of a folder are of one model, so that one tells which.
         for path in sorted(out.glob("shard-*.tar"))[:1]:
@@ -86,7 +88,8 @@ class WebDatasetWriter:
 
     def done(self, source: Source) -> bool:
         """Whether a finished shard holds the clip, made from this source."""
-        facts = self._known.get(source.name)
+        with self._lock:
+            facts = self._known.get(source.name)
         return facts is not None and same_source(source, *facts)
 
     def write(self, source: Source, latents: Latents) -> None:
