@@ -10,7 +10,9 @@ from zoo.errors import AudioError, CheckpointError, ConfigError, TrainingError, 
 if TYPE_CHECKING:
     from zoo.config.library import list_models, list_recipes
     from zoo.data.files import read_audio, write_audio
+    from zoo.data.latents import LatentDataModule
     from zoo.evaluation.files import evaluate
+    from zoo.inference.batch.manifest import write_manifest
     from zoo.inference.codec import Codec
     from zoo.inference.latents import Latents
     from zoo.load import from_checkpoint, from_config, from_pretrained
@@ -22,6 +24,7 @@ __all__ = [
     "CheckpointError",
     "Codec",
     "ConfigError",
+    "LatentDataModule",
     "Latents",
     "TrainingError",
     "ZooError",
@@ -34,10 +37,12 @@ __all__ = [
     "list_recipes",
     "read_audio",
     "write_audio",
+    "write_manifest",
 ]
 
 _HOME = {
     "Codec": "zoo.inference.codec",
+    "LatentDataModule": "zoo.data.latents",
     "Latents": "zoo.inference.latents",
     "evaluate": "zoo.evaluation.files",
     "from_checkpoint": "zoo.load",
@@ -47,6 +52,7 @@ _HOME = {
     "list_recipes": "zoo.config.library",
     "read_audio": "zoo.data.files",
     "write_audio": "zoo.data.files",
+    "write_manifest": "zoo.inference.batch.manifest",
 }
 
 

@@ -29,8 +29,16 @@ def encode(
     weights: WeightsOption = Weights.averaged,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
+    posterior: Annotated[
+        bool, typer.Option("--posterior", help="Keep mean and standard deviation of a VAE")
+    ] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="Keep latents in half precision (float16)")
+    ] = False,
 ) -> None:
     """Encode an audio file of any rate, channels and length to latents."""
+    import torch
+
     from zoo.data.files import probe, read_audio
     from zoo.inference.named import naming
 
@@ -38,8 +46,9 @@ def encode(
     target = latent_target(output, audio)
     codec = open_codec(model, config, device, weights, partial)
     with naming(audio):
-        latents = codec.encode(read_audio(audio))
+        latents = codec.encode(read_audio(audio), posterior=posterior)
+        latents = latents.to(torch.float16) if half else latents
     latents.save(target)
-    dim, frames = latents.values.shape
-    seconds = latents.samples / latents.sample_rate
-    print(f"{target}: {dim} x {frames} latents of {seconds:.2f} s")
+    dim, frames = (latents.values if latents.tokens is None else latents.tokens).shape
+    what = "latents" if latents.tokens is None else "tokens"
+    print(f"{target}: {dim} x {frames} {what} of {latents.seconds:.2f} s")

@@ -27,7 +27,7 @@ def split_files(files: Sequence[AudioFile], folder: Path, *, fraction: float, se
     assert files
     if len(files) == 1:
         return Split(tuple(files), tuple(files), shared=True)
-    places = {file.path: _place(file.path.relative_to(folder), seed) for file in files}
+    places = {file.path: place(file.path.relative_to(folder), seed) for file in files}
     ordered = sorted(places, key=lambda path: (places[path], path))
     count = sum(place < fraction for place in places.values())
     chosen = set(ordered[: min(max(count, 1), len(files) - 1)])
@@ -37,6 +37,7 @@ def split_files(files: Sequence[AudioFile], folder: Path, *, fraction: float, se
     )
 
 
-def _place(path: Path, seed: int) -> float:
+def place(path: Path, seed: int) -> float:
+    """A number from 0 to below 1 that depends on the path and `seed` alone."""
     digest = hashlib.sha256(f"{seed}/{path.as_posix()}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -13,6 +13,7 @@ from zoo.checkpoints.fingerprint import fingerprint
 from zoo.data.files import Audio, read_audio
 from zoo.data.resample import fit_channels, resample
 from zoo.errors import AudioError, CheckpointError
+from zoo.inference.encoded import check_posterior, encoded
 from zoo.inference.latents import Latents
 from zoo.load import placed
 
@@ -42,17 +43,27 @@ class Codec:
         return next(self.model.parameters()).dtype
 
     @torch.inference_mode()
-    def encode(self, audio: Tensor | Audio | str | Path, sample_rate: int | None = None) -> Latents:
+    def encode(
+        self,
+        audio: Tensor | Audio | str | Path,
+        sample_rate: int | None = None,
+        *,
+        posterior: bool = False,
+    ) -> Latents:
         """One clip to latents.
 
         Args:
             audio: (channels, samples) or (samples), a tensor or array of decimals, at least one
                 sample; or what `zoo.read_audio` gives, or the path of a file.
             sample_rate: in Hz; by default that of `audio`, or of the model for a tensor.
+            posterior: keep the standard deviation of a VAE too, as `std`.
 
         Raises:
             AudioError: for empty audio, NaN or infinite samples.
+            CheckpointError: for the posterior of a model that has none.
         """
+        if posterior:
+            check_posterior(self.model)
         if isinstance(audio, str | Path):
             audio = read_audio(audio)
         if isinstance(audio, Audio):
@@ -66,8 +77,16 @@ class Codec:
         )
         ratio = self.model.downsampling_ratio
         padded = torch.nn.functional.pad(fitted, (0, -fitted.shape[-1] % ratio))
-        values = self.model.encode(padded[None].to(self._dtype))[0]
-        return Latents(values.cpu(), rate, clip.shape[-1], clip.shape[0], self.fingerprint)
+        made = encoded(self.model, padded[None].to(self._dtype), posterior)
+        return Latents(
+            made.values[0].cpu(),
+            rate,
+            clip.shape[-1],
+            clip.shape[0],
+            self.fingerprint,
+            std=None if made.std is None else made.std[0].cpu(),
+            tokens=None if made.tokens is None else made.tokens[0].cpu(),
+        )
 
     @torch.inference_mode()
     def decode(self, latents: Latents, **options: Any) -> Tensor:
@@ -91,8 +110,12 @@ class Codec:
                 f"these latents come from a model with the fingerprint {latents.fingerprint}, "
                 f"but this one has {self.fingerprint}; decode them with the model that made them"
             )
-        values = latents.values.to(self.device, self._dtype)
-        audio = self.model.decode(values[None], **options)[0].float()
+        if latents.tokens is not None and not latents.values.numel():
+            tokens = latents.tokens.to(self.device, torch.int64)
+            audio = self.model.decode_tokens(tokens[None], **options)[0].float()
+        else:
+            values = latents.values.to(self.device, self._dtype)
+            audio = self.model.decode(values[None], **options)[0].float()
         audio = resample(audio, self.model.sample_rate, latents.sample_rate)
         audio = _trimmed(audio, latents.samples)
         return fit_channels(audio, latents.channels).cpu()

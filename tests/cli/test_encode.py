@@ -1,0 +1,58 @@
+"""What `zoo encode` keeps of one file."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import soundfile
+import torch
+from safetensors.torch import load_file, save_file
+
+import zoo
+from tests.conftest import TINY
+
+
+def model_files(bottleneck: dict) -> tuple[str, ...]:
+    """Options that name a tiny model with random weights."""
+    config = copy.deepcopy(TINY)
+    if bottleneck["type"] != "vae":
+        config["model"]["encoder"]["config"]["latent_dim"] = 3
+    config["model"]["bottleneck"] = bottleneck
+    torch.manual_seed(0)
+    save_file(zoo.from_config(config).state_dict(), "weights.safetensors")
+    Path("tiny.json").write_text(json.dumps(config))
+    return "--model", "weights.safetensors", "--config", "tiny.json", "--device", "cpu"
+
+
+def audio() -> str:
+    soundfile.write("a.wav", 0.1 * torch.randn(3001, 2).clamp(-5, 5).numpy(), 16000)
+    return "a.wav"
+
+
+def test_posterior_and_half_precision(call):
+    model = model_files({"type": "vae"})
+    code, out, _ = call("encode", audio(), *model, "--posterior", "--half")
+    assert (code, "3 x 376 latents of 0.19 s" in out) == (0, True)
+    kept = load_file("a.safetensors")
+    assert {name: tensor.dtype for name, tensor in kept.items()} == {
+        "latents": torch.float16,
+        "std": torch.float16,
+    }
+    assert call("encode", "a.wav", *model, "-o", "whole.safetensors")[0] == 0
+    whole = load_file("whole.safetensors")
+    assert list(whole) == ["latents"]
+    assert torch.equal(whole["latents"].half(), kept["latents"])
+    assert call("decode", "a.safetensors", *model)[0] == 0
+
+
+def test_tokens(call):
+    model = model_files({"type": "fsq", "config": {"dim": 3, "levels": [5, 5, 5]}})
+    code, out, _ = call("encode", audio(), *model)
+    assert (code, "1 x 376 tokens of 0.19 s" in out) == (0, True)
+    assert load_file("a.safetensors")["tokens"].dtype == torch.int16
+    assert call("decode", "a.safetensors", *model, "-o", "back.wav")[0] == 0
+    assert soundfile.info("back.wav").frames == 3001
+    code, _, err = call("encode", "a.wav", *model, "--posterior")
+    assert (code, "FSQBottleneck; encode without the posterior" in err) == (2, True)

@@ -1,0 +1,1 @@
+"""Folders of files: found, divided among processes, batched, and never done twice."""

@@ -1,0 +1,75 @@
+"""What is written beside latents: about the clip, its source and the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from zoo.inference.batch.writer import Source, content_hash
+from zoo.inference.latents import Latents
+
+
+def clip_facts(source: Source, latents: Latents) -> dict[str, Any]:
+    """The json of a clip."""
+    from zoo import __version__
+
+    return {
+        "name": source.name,
+        "seconds": latents.seconds,
+        "frames": latents.frames,
+        "sample_rate": latents.sample_rate,
+        "samples": latents.samples,
+        "channels": latents.channels,
+        "fingerprint": latents.fingerprint,
+        "source": {
+            "path": str(source.path),
+            "size": source.size,
+            "modified": source.modified,
+            "content": source.content or content_hash(source.path),
+        },
+        "zoo_version": __version__,
+    }
+
+
+def model_facts(model: Any) -> dict[str, Any]:
+    """What a manifest says of the model: rate in Hz, samples per frame, channels, config."""
+    config: Any = getattr(model, "config", None)
+    return {
+        "sample_rate": model.sample_rate,
+        "downsampling_ratio": model.downsampling_ratio,
+        "latent_dim": model.latent_dim,
+        "channels": model.io_channels,
+        "config": config.to_dict() if hasattr(config, "to_dict") else config,
+    }
+
+
+def same_source(
+    source: Source,
+    path: str | None,
+    size: int | None,
+    modified: int | None,
+    content: str | None,
+) -> bool:
+    """Whether latents made of a file with these facts are those of `source`.
+
+    Path, size and time decide, and the content where those differ or `source.content` is set.
+    """
+    same = (str(source.path), source.size, source.modified) == (path, size, modified)
+    if same and source.content is None:
+        return True
+    if source.size != size:
+        return False
+    try:
+        return (source.content or content_hash(source.path)) == content
+    except OSError:
+        return False
+
+
+def arrays(latents: Latents) -> dict[str, NDArray[Any]]:
+    """The tensors that are kept; numpy has no bfloat16, so these become float32."""
+    return {
+        name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).contiguous().numpy()
+        for name, tensor in latents.tensors().items()
+    }

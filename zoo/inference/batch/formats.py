@@ -1,0 +1,35 @@
+"""The formats that a folder of latents can have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, assert_never
+
+from zoo.inference.batch.stable_audio_tools import StableAudioToolsWriter
+from zoo.inference.batch.webdataset import WebDatasetWriter
+from zoo.inference.batch.writer import LatentWriter
+
+Format = Literal["webdataset", "stable-audio-tools"]
+
+
+def writer_for(
+    kind: Format, out: Path, fingerprint: str, rank: int = 0, *, model: dict[str, Any] | None = None
+) -> LatentWriter:
+    """The writer of a format.
+
+    Args:
+        out: the folder.
+        fingerprint: of the model.
+        rank: of this process.
+        model: facts for the manifest, of `model_facts`.
+
+    Raises:
+        CheckpointError: the folder can't take these latents.
+    """
+    match kind:
+        case "webdataset":
+            return WebDatasetWriter(out, fingerprint, rank, model=model)
+        case "stable-audio-tools":
+            return StableAudioToolsWriter(out, fingerprint, rank)
+        case _:
+            assert_never(kind)

@@ -1,0 +1,60 @@
+"""What a batch is made from, and what keeps the latents it makes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from zoo.inference.latents import Latents
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input of a batch.
+
+    Attributes:
+        path: the file, absolute.
+        name: its place under the output folder without suffix, with "/": keeps the tree.
+        size: in bytes.
+        modified: time of its last change in ns since 1970, `st_mtime_ns`.
+        seconds: of audio, by the header; 0 before that was read.
+        content: sha256 of the file, once it is known.
+    """
+
+    path: Path
+    name: str
+    size: int
+    modified: int
+    seconds: float
+    content: str | None = None
+
+
+class LatentWriter(Protocol):
+    """Keeps latents; constructed as `Writer(out, fingerprint, rank)`, once in each process.
+
+    Nothing is written before the first `write`, so that a dry run leaves no trace.
+    """
+
+    def done(self, source: Source) -> bool:
+        """Whether all of it is there, made from this source by this model.
+
+        Path, size and time decide, and the content where those differ or `source.content` is set.
+        Several threads may ask at once, of the first process only, before anything is written.
+        """
+        ...
+
+    def write(self, source: Source, latents: Latents) -> None:
+        """Keeps the latents whole or not at all. Raises: OSError, ZooError."""
+        ...
+
+    def close(self) -> None:
+        """All that was written is safe on disk now."""
+        ...
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file in hex. Raises: OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

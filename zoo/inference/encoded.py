@@ -1,0 +1,72 @@
+"""What a bottleneck makes of a batch, and what of it is worth keeping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.errors import CheckpointError
+from zoo.nets.bottlenecks.discrete import DiscreteBottleneck
+from zoo.nets.bottlenecks.vae import VAEBottleneck
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A batch of latents.
+
+    Attributes:
+        values: (batch, latent, frames).
+        std: of the posterior whose mean `values` are, if asked for; same shape.
+        tokens: (batch, quantizer, frame) of a discrete model, in the smallest integers that fit.
+    """
+
+    values: Tensor
+    std: Tensor | None = None
+    tokens: Tensor | None = None
+
+
+def encoded(
+    model: Any, audio: Tensor, posterior: bool = False, encode: Callable[..., Any] | None = None
+) -> Encoded:
+    """Audio (batch, channels, samples) that fits the model to latents.
+
+    Args:
+        posterior: keep mean and standard deviation of a VAE.
+        encode: called in place of `model.encode`, with its arguments.
+
+    Raises:
+        CheckpointError: for the posterior of a model that has none.
+    """
+    network = model.encode if encode is None else encode
+    bottleneck = getattr(model, "bottleneck", None)
+    if posterior:
+        check_posterior(model)
+        _, info = network(audio, return_info=True, sample=False)
+        return Encoded(info["mean"], std=info["std"])
+    if isinstance(bottleneck, DiscreteBottleneck):
+        values, info = network(audio, return_info=True)
+        small = _smallest(bottleneck.codebook_size)
+        return Encoded(values, tokens=info[bottleneck.tokens_id].to(small))
+    return Encoded(network(audio))
+
+
+def check_posterior(model: Any) -> None:
+    """Raises: CheckpointError unless the model has a posterior."""
+    bottleneck = getattr(model, "bottleneck", None)
+    if not isinstance(bottleneck, VAEBottleneck):
+        has = "no bottleneck" if bottleneck is None else f"a {type(bottleneck).__name__}"
+        raise CheckpointError(
+            f"mean and standard deviation can be kept of a model with the bottleneck 'vae', but "
+            f"this one has {has}; encode without the posterior"
+        )
+
+
+def _smallest(codebook_size: int) -> torch.dtype:
+    for dtype in (torch.int16, torch.int32):
+        if codebook_size - 1 <= torch.iinfo(dtype).max:
+            return dtype
+    return torch.int64
