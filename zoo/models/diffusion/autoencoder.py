@@ -192,8 +192,8 @@ class DiffusionAutoencoder(AudioAutoencoder):
 
         Args:
             chunked: run the network over windows of `chunk_size` frames (128 by default) and their
-                context, at each step. They share noise and blend; where the receptive field is finite, the result
-                is the unchunked one.
+                context, at each step. They share noise and blend; where the receptive field is
+                finite, the result is the unchunked one.
             overlap: frames that neighbouring windows share, at least. None is what the receptive
                 field needs, or half a chunk where it has no end.
             steps: more of them are slower and, up to a point, better; default `self.steps`.
