@@ -21,14 +21,14 @@ def encode(
     device: DeviceOption = "auto",
 ) -> None:
     """Encode an audio file of any rate, channels and length to latents."""
-    from zoo.data.files import probe, read_audio
+    from zoo.data.files import probe
     from zoo.inference.named import naming
 
     probe(audio)
     target = latent_target(output, audio)
     codec = open_codec(model, config, device)
     with naming(audio):
-        latents = codec.encode(read_audio(audio))
+        latents = codec.encode(audio)
     latents.save(target)
     dim, frames = latents.values.shape
     seconds = latents.samples / latents.sample_rate
