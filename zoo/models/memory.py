@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-_FEWEST_FRAMES, _MOST_FRAMES = 16, 4096
-# Results of the largest layer that are there at once: its input, its output, what lies between.
-_RESULTS_AT_ONCE = 6
+_FEWEST_FRAMES, _MOST_FRAMES = 16, 1024
+# Results of the largest layer that are there at once, as measured on a CPU (benchmarks/memory.py).
+_RESULTS_AT_ONCE = 8
 _CPU_SHARE, _CPU_MOST_BYTES = 4, 2**30
 _GPU_SHARE = 2
 _UNKNOWN_BYTES = 2**31

@@ -46,7 +46,12 @@ class Chain(Stream):
     """One stream behind the other."""
 
     def __init__(self, streams: Sequence[Stream]) -> None:
-        self.streams = streams
+        # Flat: a chain within a chain would keep its input alive for as long as it runs.
+        self.streams = [
+            part
+            for stream in streams
+            for part in (stream.streams if isinstance(stream, Chain) else [stream])
+        ]
 
     def advance(self, x: Tensor | None, last: bool = False) -> Tensor | None:
         for stream in self.streams:
