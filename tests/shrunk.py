@@ -67,6 +67,9 @@ def _shrink(model: dict[str, Any]) -> None:
     for side in ("encoder", "decoder"):
         if side in model:
             model[side]["config"] |= SMALL_NETWORK[model[side]["type"]][side]
+    if model.get("encoder", {}).get("type") == "dac":
+        # Without a projection, the latents are as wide as the encoder.
+        model["encoder"]["config"].setdefault("latent_dim", model["latent_dim"])
     match model.get("diffusion"):
         case {"type": "dit", "config": options}:
             options |= {"embed_dim": 32, "num_heads": 1, "depth": 1}
