@@ -330,12 +330,12 @@ def test_without_a_network_the_error_says_what_to_put_where(given, tmp_path, mon
 
 
 def test_a_download_that_fails_is_told_with_its_reason(tmp_path, monkeypatch):
-    def download(url, path):
+    def fail(url, path, sha256):
         raise OSError("no route to host")
 
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(published, "download", download)
+    monkeypatch.setattr("zoo.checkpoints.download.download", fail)
     with pytest.raises(CheckpointError, match="no route to host"):
         dac_file("44khz", "8kbps")
 

@@ -14,16 +14,6 @@ from zoo.errors import CheckpointError, ConfigError
 from zoo.training.build import build_module
 from zoo.training.run import train
 
-PLAIN = [
-    "ema=null",
-    "optimizers.autoencoder.optimizer={type: SGD, config: {lr: 0.01}}",
-    "optimizers.autoencoder.scheduler=null",
-    "trainer.gradient_clip_val=null",
-]
-SPECTRA = (
-    "losses.stft={weight: 0.1, fft_sizes: [256, 64], hop_sizes: [64, 16], win_lengths: [256, 64]}"
-)
-
 
 def test_decoder_alone_is_tuned_behind_a_trained_encoder(run, tmp_path):
     """`run` is a standard autoencoder, whose encoder is taken over and kept."""

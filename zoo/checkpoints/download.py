@@ -59,6 +59,30 @@ def download(
     return target
 
 
+def cached(url: str, path: Path, what: str, sha256: str | None = None) -> Path:
+    """`path`, downloaded if it is not there yet, unless the machine is to stay offline.
+
+    Args:
+        what: the name of it in an error.
+        sha256: as of `download`.
+
+    Raises: CheckpointError, with what to do.
+    """
+    from huggingface_hub.constants import HF_HUB_OFFLINE
+
+    if path.is_file():
+        return path
+    try:
+        if HF_HUB_OFFLINE:
+            raise OSError("HF_HUB_OFFLINE is set")
+        return download(url, path, sha256)
+    except OSError as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(
+            f"{what} can't be downloaded ({reason}); download {url} and put it at {path}"
+        ) from None
+
+
 def digest(path: Path) -> str:
     """The sha256 of a file."""
     with path.open("rb") as file:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.checkpoints.download import download
+from zoo.checkpoints.download import cached
 from zoo.checkpoints.files import AUDIOCRAFT_FILE, read_ckpt
 from zoo.config.published import audiocraft_autoencoder, dac_autoencoder
 from zoo.errors import CheckpointError
@@ -44,23 +44,11 @@ def dac_file(model_type: str, model_bitrate: str) -> Path:
 
     They lie where the package `dac` keeps them. Raises: CheckpointError, with what to do.
     """
-    from huggingface_hub.constants import HF_HUB_OFFLINE
-
     tag, name = _DAC_FILES[model_type, model_bitrate]
     folder = Path.home() / ".cache" / "descript" / "dac"
     path = folder / f"weights_{model_type}_{model_bitrate}_{tag}.pth"
-    if path.is_file():
-        return path
     url = f"{_DAC_RELEASES}/{tag}/{name}"
-    try:
-        if HF_HUB_OFFLINE:
-            raise OSError("HF_HUB_OFFLINE is set")
-        return download(url, path)
-    except OSError as error:
-        raise CheckpointError(
-            f"the {model_type} {model_bitrate} codec can't be downloaded ({_reason(error)}); "
-            f"download {url} and put it at {path}"
-        ) from None
+    return cached(url, path, f"the {model_type} {model_bitrate} codec")
 
 
 def audiocraft_file(model_type: str) -> Path:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zoo.checkpoints.download import download
+from zoo.checkpoints.download import cached
 from zoo.checkpoints.files import find_checkpoint
 from zoo.checkpoints.hub import is_repository, pull, pulled
 from zoo.checkpoints.reading import Checkpoint, read_checkpoint
@@ -92,17 +92,5 @@ def published_source(
 
 
 def _from_address(given: PublishedWeightsConfig, url: str) -> Path:
-    from huggingface_hub import constants
-
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(root) / "zoo" / given.file
-    if path.is_file():
-        return path
-    try:
-        if constants.HF_HUB_OFFLINE:
-            raise OSError("HF_HUB_OFFLINE is set")
-        return download(url, path, given.sha256)
-    except OSError as error:
-        raise CheckpointError(
-            f"{given.file} can't be downloaded ({error}); download {url} and put it at {path}"
-        ) from None
+    return cached(url, Path(root) / "zoo" / given.file, given.file, given.sha256)

@@ -25,7 +25,6 @@ from zoo.errors import AudioError
 if TYPE_CHECKING:
     from zoo.evaluation.report import Report
 
-_WEIGHTS = (".ckpt", ".safetensors", ".pt", ".pth", ".th", ".bin")
 _FOLDERS = ("checkpoints", "model_config.json", "config.json", "vae/config.json")
 _SHOWN = {"si_sdr_db": "SI-SDR (dB)", "mel": "mel", "stft": "STFT", "pesq": "PESQ"}
 
@@ -84,10 +83,11 @@ def evaluate(
 
 def _is_model(path: Path) -> bool:
     """Whether `path` is no audio, but what `--model` takes."""
+    from zoo.checkpoints.files import SUFFIXES
     from zoo.checkpoints.hub import is_repository
     from zoo.config.library import list_models
 
-    if path.suffix in _WEIGHTS or any((path / name).exists() for name in _FOLDERS):
+    if path.suffix in SUFFIXES or any((path / name).exists() for name in _FOLDERS):
         return True
     named = str(path) in list_models() or is_repository(str(path))
     return named and not path.exists() and not path.suffix

@@ -103,8 +103,9 @@ class Corpus:
             return {}
         try:
             content = json.loads(path.read_bytes())
-            assert isinstance(content, dict)
-        except (OSError, ValueError, AssertionError):
+            if not isinstance(content, dict):
+                raise ValueError
+        except (OSError, ValueError):
             raise CheckpointError(f"{path}: damaged; write it again with write_manifest") from None
         return content
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from zoo.data.corpus import Clip, Corpus, find_clips
-from zoo.data.module import leave_signals_to_the_trainer
+from zoo.data.loading import loader
 from zoo.data.moments import Scale
 from zoo.data.order import ClipSampler
 from zoo.data.split import place
@@ -204,20 +203,8 @@ class LatentDataModule(LightningDataModule):
             seed=self.seed,
             files_at_once=self.shards_at_once,
         )
-        # More than there are cores only wait for each other.
-        workers = min(self.workers, len(os.sched_getaffinity(0)))
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            num_workers=workers,
-            collate_fn=partial(_collated, frames=self.frames),
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=leave_signals_to_the_trainer,
-            # Else every start of the loader would draw from the global generator.
-            generator=torch.Generator(),
-        )
+        collate = partial(_collated, frames=self.frames)
+        return loader(dataset, sampler, self.batch_size, self.workers, collate)
 
     def _split(self, clips: tuple[Clip, ...]) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         if not self.validation_fraction:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -18,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from zoo.config.data import DataConfig
 from zoo.data.crops import AudioFile, CropDataset, CropSampler, FixedCrops
 from zoo.data.files import AUDIO_SUFFIXES, find_audio, probe
+from zoo.data.loading import loader
 from zoo.data.messages import listed, say
 from zoo.data.split import split_files
 from zoo.data.synthesis import corpus_paths, write_corpus
@@ -159,25 +157,7 @@ class AudioDataModule(LightningDataModule):
     def _loader(
         self, dataset: Dataset[Tensor], sampler: Sampler[int] | Sequence[int], workers: int
     ) -> DataLoader[Tensor]:
-        # More than there are cores only wait for each other.
-        workers = min(workers, len(os.sched_getaffinity(0)))
-        return DataLoader(
-            dataset,
-            batch_size=self.config.batch_size,
-            sampler=sampler,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=leave_signals_to_the_trainer,
-            # Else every start of the loader would draw from the global generator.
-            generator=torch.Generator(),
-        )
-
-
-def leave_signals_to_the_trainer(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the one that is served ends its loaders."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        return loader(dataset, sampler, self.config.batch_size, workers)
 
 
 def _probed(paths: Sequence[Path], folder: Path) -> tuple[AudioFile, ...]:

@@ -154,7 +154,8 @@ def indexed(path: Path, model: dict[str, Any] | None = None) -> Shard:
                     places[suffix] = entry.offset_data
                     continue
                 file = archive.extractfile(entry)
-                assert file is not None
+                if file is None:
+                    raise ValueError(f"{entry.name} is no file")
                 facts = json.loads(file.read())
                 tokens = "tokens.npy" in places
                 values = places["tokens.npy" if tokens else "latents.npy"]

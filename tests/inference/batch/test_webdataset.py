@@ -238,3 +238,13 @@ def test_kill_at_any_moment(tmp_path):
         assert torch.equal(torch.from_numpy(clip.read().values), expected)
     WebDatasetWriter(out, FINGERPRINT).close()
     assert not list(out.glob(".*"))
+
+
+def test_a_shard_whose_json_is_no_file_is_named(tmp_path):
+    path = tmp_path / "shard-00000-000000.tar"
+    with tarfile.open(path, "w") as archive:
+        folder = tarfile.TarInfo("clip.json")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+    with pytest.raises(CheckpointError, match=f"{path.name}: not a shard"):
+        find_clips(tmp_path)

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from zoo.inference.batch.writer import Source, content_hash
+from zoo.checkpoints.download import digest
+from zoo.inference.batch.writer import Source
 from zoo.inference.latents import Latents
 
 
@@ -27,7 +28,7 @@ def clip_facts(source: Source, latents: Latents) -> dict[str, Any]:
             "path": str(source.path),
             "size": source.size,
             "modified": source.modified,
-            "content": source.content or content_hash(source.path),
+            "content": source.content or digest(source.path),
         },
         "zoo_version": __version__,
     }
@@ -62,7 +63,7 @@ def same_source(
     if source.size != size:
         return False
     try:
-        return (source.content or content_hash(source.path)) == content
+        return (source.content or digest(source.path)) == content
     except OSError:
         return False
 

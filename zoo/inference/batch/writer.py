@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -52,9 +51,3 @@ class LatentWriter(Protocol):
     def close(self) -> None:
         """All that was written is safe on disk now."""
         ...
-
-
-def content_hash(path: Path) -> str:
-    """sha256 of a file in hex. Raises: OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
