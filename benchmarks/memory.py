@@ -1,10 +1,10 @@
 """How much memory a long file takes: from disk to latents, and from latents to a wav.
 
 Run:     python benchmarks/memory.py [--work 16:3600 128:60 128:300] [--threads 2] [--record]
-Work:    `Codec.encode(path)` and `Codec.decode_file` of a 44.1 kHz stereo file of noise with the
-         config `oobleck_vae_44k`, random weights, at CHANNELS:SECONDS; a process for each.
-Figures: the most memory that the process held (peak of the resident set) over what it held with
-         the model loaded, and the time. Goals: under 2.5 GB, and, at the full 128 channels, under 50 MB
+Work:    `Codec.encode(path)` and `Codec.decode_file` of 44.1 kHz stereo noise with the config
+         `oobleck_vae_44k`, random weights, at CHANNELS:SECONDS; each in a process of its own.
+Figures: the most memory that the process held (peak of the resident set) over what it held with the
+         model loaded, and the time. Goals: under 2.5 GB, and, at the full 128 channels, under 50 MB
          more for 5 minutes than for 1.
 Needs:   Linux, whose peak can be reset. A small trial: --work 4:60 4:180.
 """

@@ -50,6 +50,7 @@ def assert_near(result: Tensor, expected: Tensor) -> None:
 )
 def test_blocks_give_what_the_clip_gives(codec, channels, samples, rate, longest, seed):
     rng = random.Random(seed)
+    longest = max(longest, samples // 50)
     audio = torch.rand(channels, samples) - 0.5
     latents = codec.encode(audio, rate)
     encoder = codec.stream_encoder(rate, channels)

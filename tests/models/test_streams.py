@@ -166,17 +166,20 @@ def test_the_largest_result_is_found():
 
 
 @pytest.mark.parametrize(
-    ("free", "bytes_per_frame", "frames"),
+    ("free", "bytes_per_frame", "context", "frames"),
     [
-        (64 * 2**30, 2**20, 128),
-        (64 * 2**30, 1, 1024),
-        (2**30, 2**20, 32),
-        (0, 2**20, 16),
+        (64 * 2**30, 2**18, 3, 64),
+        (64 * 2**30, 2**20, 3, 16),
+        (64 * 2**30, 1, 3, 1024),
+        # Attention over a wide window takes more frames, as far as there is memory.
+        (64 * 2**30, 2**20, 143, 128),
+        (2**30, 2**20, 143, 32),
+        (0, 2**20, 143, 16),
     ],
 )
-def test_frames_follow_the_free_memory(monkeypatch, free, bytes_per_frame, frames):
+def test_frames_follow_the_free_memory(monkeypatch, free, bytes_per_frame, context, frames):
     monkeypatch.setattr(memory, "free_bytes", lambda: free)
-    assert memory.frames_at_once(bytes_per_frame, torch.device("cpu")) == frames
+    assert memory.frames_at_once(bytes_per_frame, context, torch.device("cpu")) == frames
 
 
 def test_a_container_has_the_memory_that_its_limit_leaves(monkeypatch, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.block_stream import BlockStream, decoding_delay, encoding_delay
+from zoo.models.chunking import finite
 from zoo.models.memory import frames_at_once, largest_result
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
@@ -32,7 +32,8 @@ class Blockwise(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bytes_per_frame: dict[str, int] = {}
+        # Of a side: bytes of the largest result for a frame, and the delay in samples.
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     def stream_encoder(self, **kwargs: Any) -> BlockStream:
         """Takes audio in blocks and gives the latents of `encode` as soon as they are determined.
@@ -77,23 +78,30 @@ class Blockwise(nn.Module):
 
     def frames_to_encode(self, batch: int = 1) -> int:
         """Latent frames that `batch` clips are encoded at a time, by the memory that is free."""
-        shape = (1, self.in_channels, self.downsampling_ratio)
-        return self._frames_at_once("encode", self._encode, shape, batch)
+        if "encode" not in self._sizes:
+            frame = self._zeros(self.in_channels, self.downsampling_ratio)
+            made = finite(self.encode_stream)
+            delay = 0 if made is None else encoding_delay(made, self.downsampling_ratio)
+            self._sizes["encode"] = largest_result(self._encode, self, frame), delay
+        return self._frames_at_once("encode", batch)
 
     def frames_to_decode(self, batch: int = 1) -> int:
         """Latent frames that `batch` clips are decoded at a time, by the memory that is free."""
-        more = getattr(self.bottleneck, "noise_augment_dim", 0)
-        shape = (1, self.latent_dim + more, 1)
-        return self._frames_at_once("decode", self._decode, shape, batch)
+        if "decode" not in self._sizes:
+            noise = getattr(self.bottleneck, "noise_augment_dim", 0)
+            frame = self._zeros(self.latent_dim + noise, 1)
+            made = finite(self.decode_stream)
+            delay = 0 if made is None else decoding_delay(made, self.downsampling_ratio)
+            self._sizes["decode"] = largest_result(self._decode, self, frame), delay
+        return self._frames_at_once("decode", batch)
 
-    def _frames_at_once(
-        self, side: str, network: Callable[[Tensor], Tensor], shape: tuple[int, ...], batch: int
-    ) -> int:
-        weight = next(self.parameters())
-        if side not in self._bytes_per_frame:
-            largest = largest_result(network, self, weight.new_zeros(shape))
-            self._bytes_per_frame[side] = largest
-        return frames_at_once(batch * self._bytes_per_frame[side], weight.device)
+    def _frames_at_once(self, side: str, batch: int) -> int:
+        largest, delay = self._sizes[side]
+        device = next(self.parameters()).device
+        return frames_at_once(batch * largest, delay // self.downsampling_ratio, device)
+
+    def _zeros(self, channels: int, length: int) -> Tensor:
+        return next(self.parameters()).new_zeros(1, channels, length)
 
     def _encode(self, audio: Tensor) -> Tensor:
         raise NotImplementedError

@@ -11,27 +11,35 @@ from torch import Tensor, nn
 _FEWEST_FRAMES, _MOST_FRAMES = 16, 1024
 # Results of the largest layer that are there at once, as measured on a CPU (benchmarks/memory.py).
 _RESULTS_AT_ONCE = 8
-_CPU_SHARE, _CPU_MOST_BYTES = 4, 2**30
-_GPU_SHARE = 2
+_SHARE = 4
+_CPU_MOST_BYTES = 2**30
+# On a CPU the heap serves results of less than 32 MB again and again; larger ones are mapped and
+# cleared anew each time, which takes up to half of the run.
+_CPU_FAST_BYTES = 2**24
 _UNKNOWN_BYTES = 2**31
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def frames_at_once(bytes_per_frame: int, device: torch.device) -> int:
-    """A power of two that leaves most of the free memory free; at most 1 GiB is used on a CPU.
+def frames_at_once(bytes_per_frame: int, context: int, device: torch.device) -> int:
+    """A power of two: fast, and a fourth of the free memory at most; on a CPU 1 GiB.
 
     Args:
         bytes_per_frame: of the largest result of a layer, for one latent frame.
+        context: frames that some layers have to run over again with each block; fewer would
+            cost more than they save.
     """
-    fits = budget(device) // (_RESULTS_AT_ONCE * max(1, bytes_per_frame))
-    return min(max(1 << max(0, fits.bit_length() - 1), _FEWEST_FRAMES), _MOST_FRAMES)
+    wanted = _MOST_FRAMES
+    if device.type == "cpu":
+        wanted = min(max(_CPU_FAST_BYTES // bytes_per_frame, context), _MOST_FRAMES)
+    fits = budget(device) // (_RESULTS_AT_ONCE * bytes_per_frame)
+    return max(1 << max(0, min(wanted, fits).bit_length() - 1), _FEWEST_FRAMES)
 
 
 @torch.no_grad()
 def largest_result(network: Callable[[Tensor], Tensor], parts: nn.Module, x: Tensor) -> int:
     """Bytes of the largest result of any of `parts` when `network` runs over `x`."""
-    largest = 0
+    largest = 1
 
     def note(module: nn.Module, given: object, result: object) -> None:
         nonlocal largest
@@ -50,8 +58,8 @@ def largest_result(network: Callable[[Tensor], Tensor], parts: nn.Module, x: Ten
 def budget(device: torch.device) -> int:
     """Bytes that one call may use there."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // _GPU_SHARE
-    return min(free_bytes() // _CPU_SHARE, _CPU_MOST_BYTES)
+        return torch.cuda.mem_get_info(device)[0] // _SHARE
+    return min(free_bytes() // _SHARE, _CPU_MOST_BYTES)
 
 
 def free_bytes() -> int:
