@@ -19,7 +19,9 @@ from tests.shrunk import CONFIGS, shrunk_autoencoder
 from zoo.models import memory
 from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.json"))
+# A norm over all of time: never in pieces.
+WHOLE = {"encodec_48k"}
+NAMES = sorted({path.stem for path in CONFIGS.glob("*.json")} - WHOLE)
 RAN: Counter[str] = Counter()
 EXAMPLES = 10
 
@@ -86,6 +88,20 @@ def test_chunks_and_blocks_of_a_shipped_network_are_the_whole(name, seed, frames
 def test_how_many_ran():
     assert len(NAMES) >= 16
     assert {name: RAN[name] for name in NAMES if RAN[name] < EXAMPLES} == {}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_what_sees_all_of_time_runs_whole_and_has_no_streams(name):
+    model = model_of(name)
+    audio = torch.randn(1, model.in_channels, 4 * model.downsampling_ratio)
+    for start in (model.stream_encoder, model.stream_decoder):
+        with pytest.raises(NotImplementedError, match="a norm over time"):
+            start()
+    encoded = model.encode(audio)
+    assert torch.equal(model.encode_audio(audio, chunked=True, chunk_size=1), encoded)
+    decoded = model.decode(encoded)
+    assert torch.equal(model.decode_audio(encoded, chunked=True, chunk_size=1), decoded)
 
 
 @torch.no_grad()
