@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from pathlib import Path
+from typing import Any
 
 from zoo.config.model import AutoencoderPretransformConfig
 from zoo.config.recipe import AnyRecipe, DiffusionRecipeConfig
@@ -41,6 +44,41 @@ SMALL_PRETRANSFORM = [
     "model.pretransform.config.encoder.config.channels=4",
     "model.pretransform.config.decoder.config.channels=4",
 ]
+
+
+_TRANSFORMERS = {"channels": 6, "sliding_window": [3, 4]}
+SMALL_NETWORK: dict[str, dict[str, dict[str, Any]]] = {
+    "oobleck": {"encoder": {"channels": 3}, "decoder": {"channels": 3}},
+    "dac": {"encoder": {"d_model": 2}, "decoder": {"channels": 16}},
+    "seanet": {"encoder": {"n_filters": 2}, "decoder": {"n_filters": 2}},
+    "taae": {"encoder": _TRANSFORMERS, "decoder": _TRANSFORMERS},
+}
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def shrunk_autoencoder(name: str) -> dict[str, Any]:
+    """A shipped config with its topology and few channels; of a diffusion model, the encoder."""
+    config = copy.deepcopy(json.loads((CONFIGS / f"{name}.json").read_text()))
+    _shrink(config["model"])
+    return config
+
+
+def _shrink(model: dict[str, Any]) -> None:
+    for side in ("encoder", "decoder"):
+        if side in model:
+            model[side]["config"] |= SMALL_NETWORK[model[side]["type"]][side]
+    if model.get("encoder", {}).get("type") == "dac":
+        # Without a projection, the latents are as wide as the encoder.
+        model["encoder"]["config"].setdefault("latent_dim", model["latent_dim"])
+    match model.get("diffusion"):
+        case {"type": "dit", "config": options}:
+            options |= {"embed_dim": 32, "num_heads": 1, "depth": 1}
+        case {"type": "adp_1d", "config": options}:
+            options |= {"channels": 16, "attention_heads": 2, "attention_features": 4}
+        case {"type": "DAU1d", "config": options}:
+            options |= {"channels": [32] * len(options["channels"])}
+    if model.get("pretransform", {}).get("type") == "autoencoder":
+        _shrink(model["pretransform"]["config"])
 
 
 def shrunk(recipe: str, folder: Path, *more: str) -> AnyRecipe:

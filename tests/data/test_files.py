@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.data.material import waves, write_waves
-from zoo.data import files
+from zoo.data import audio_writer
 from zoo.data.files import find_audio, probe, read_audio, write_audio
 from zoo.errors import AudioError
 
@@ -208,7 +208,7 @@ def test_integer_formats_clip_and_floats_do_not(tmp_path: Path) -> None:
 
 
 def test_more_than_4_gb_become_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_WAV_LIMIT_BYTES", 1000)
+    monkeypatch.setattr(audio_writer, "_WAV_LIMIT_BYTES", 1000)
     write_audio(tmp_path / "long.wav", torch.zeros(1, 251), 8000)
     write_audio(tmp_path / "short.wav", torch.zeros(1, 250), 8000)
     assert probe(tmp_path / "long.wav").format == "RF64"

@@ -132,3 +132,25 @@ def test_wrong_tensors_are_refused(tmp_path, damage):
     save_file(tensors, tmp_path / "bad.safetensors", metadata=metadata)
     with pytest.raises(CheckpointError, match=r"bad\.safetensors"):
         Latents.load(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["vae", *BOTTLENECKS])
+def test_a_long_file_keeps_the_same(kind, codec, tmp_path, monkeypatch):
+    codec = codec if kind == "vae" else discrete(kind)
+    clip = torch.rand(2, 5000) - 0.5
+    path = tmp_path / "long.wav"
+    zoo.write_audio(path, clip, codec.model.sample_rate)
+    whole = codec.encode(path, posterior=kind == "vae")
+    monkeypatch.setattr(type(codec.model), "frames_to_encode", lambda model, batch=1: 7)
+    monkeypatch.setattr(type(codec.model), "frames_to_decode", lambda model, batch=1: 7)
+    kept = codec.encode(path, posterior=kind == "vae")
+    torch.testing.assert_close(kept.values, whole.values, atol=1e-5, rtol=0)
+    if kind == "vae":
+        torch.testing.assert_close(kept.std, whole.std, atol=1e-5, rtol=0)
+    else:
+        assert kept.tokens.dtype == whole.tokens.dtype and torch.equal(kept.tokens, whole.tokens)
+    kept.save(tmp_path / "long.safetensors")
+    again = Latents.load(tmp_path / "long.safetensors")
+    codec.decode_file(again, tmp_path / "again.wav")
+    decoded = zoo.read_audio(tmp_path / "again.wav").values
+    torch.testing.assert_close(decoded, codec.decode(whole).clamp(-1, 1), atol=1e-4, rtol=0)

@@ -35,7 +35,6 @@ def decode(
     seed: SeedOption = None,
 ) -> None:
     """Decode latents to an audio file of the original rate, channels and length."""
-    from zoo.data.files import write_audio
     from zoo.inference.latents import Latents
     from zoo.inference.named import naming
 
@@ -43,7 +42,6 @@ def decode(
     target = audio_target(output, latents, ".decoded.wav")
     codec = open_codec(model, config, device, weights, partial)
     options = sampling_options(codec, steps, sampler, seed)
-    with naming(latents):
-        audio = codec.decode(content, **options)
-    write_audio(target, audio, content.sample_rate)
+    with naming(latents, target):
+        codec.decode_file(content, target, **options)
     print(f"{target}: {content.samples / content.sample_rate:.2f} s at {content.sample_rate} Hz")

@@ -39,14 +39,14 @@ def encode(
     """Encode an audio file of any rate, channels and length to latents."""
     import torch
 
-    from zoo.data.files import probe, read_audio
+    from zoo.data.files import probe
     from zoo.inference.named import naming
 
     probe(audio)
     target = latent_target(output, audio)
     codec = open_codec(model, config, device, weights, partial)
     with naming(audio):
-        latents = codec.encode(read_audio(audio), posterior=posterior)
+        latents = codec.encode(audio, posterior=posterior)
         latents = latents.to(torch.float16) if half else latents
     latents.save(target)
     dim, frames = (latents.values if latents.tokens is None else latents.tokens).shape

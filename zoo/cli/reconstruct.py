@@ -36,19 +36,17 @@ def reconstruct(
     seed: SeedOption = None,
 ) -> None:
     """Encode and decode an audio file, to hear what the model keeps of it."""
-    from zoo.data.files import probe, read_audio, write_audio
-    from zoo.evaluation.metrics import measure
+    from zoo.data.files import probe
+    from zoo.evaluation.long_files import measure_files
     from zoo.inference.named import naming
 
     probe(audio)
     target = audio_target(output, audio, ".reconstructed.wav")
     codec = open_codec(model, config, device, weights, partial)
     options = sampling_options(codec, steps, sampler, seed)
-    with naming(audio):
-        clip = read_audio(audio)
-        result = codec.reconstruct(clip, **options)
-    write_audio(target, result, clip.sample_rate)
-    metrics = measure(result, clip.values, clip.sample_rate)
+    with naming(audio, target):
+        codec.decode_file(codec.encode(audio), target, **options)
+    metrics = measure_files(target, audio)
     print(
         f"{target}: SI-SDR {metrics.si_sdr_db:.2f} dB, mel distance {metrics.mel:.3f}, "
         f"STFT distance {metrics.stft:.3f}"

@@ -93,7 +93,7 @@ class SeanetParameters(Config):
         default=2, description="Width of a residual block over the width within it"
     )
     lstm: NonNegativeInt = Field(
-        default=2, description="Layers of the LSTM; with any, the model can't run in chunks"
+        default=2, description="Layers of the LSTM; in chunks, it carries its state"
     )
 
     def contradictions(self) -> Iterator[Problem]:

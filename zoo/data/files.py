@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,19 +14,18 @@ import soundfile
 import torch
 from torch import Tensor
 
+from zoo.data.audio_writer import AudioWriter, reason
 from zoo.errors import AudioError
 
 _LOUDEST = 100.0
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
-_DEFAULT_SUBTYPE = {".wav": "FLOAT", ".flac": "PCM_24"}
 # A lossy decoder is exact only some frames after a seek, and libsndfile lands at a wrong sample
 # on the last page of a Vorbis file (libsndfile issue 885).
 _PREROLL_SAMPLES = 8192
 _OGG_LAST_PAGE_SECONDS = 2
 _LONGEST = 2**60
 _STDERR = threading.Lock()
-_WAV_LIMIT_BYTES = 2**32 - 2**16
 
 
 @dataclass(frozen=True)
@@ -79,19 +77,28 @@ def read_audio(path: str | Path, start: int = 0, samples: int | None = None) -> 
         block = _read(sound, start, count, length)
         sample_rate = sound.samplerate
     if count > 0 and len(block) == 0:
-        raise AudioError(
-            f"{path}: ends before sample {start}, though its header says {length} samples; "
-            "the file is truncated: replace or remove it"
-        )
-    values = torch.from_numpy(np.ascontiguousarray(block.T))
-    if not torch.isfinite(values).all():
-        raise AudioError(f"{path}: holds NaN or infinite samples; write it again or remove it")
-    if values.numel() and (peak := float(values.abs().max())) > _LOUDEST:
-        raise AudioError(
-            f"{path}: holds samples as large as {peak:.6g}, but full scale is 1: "
-            "whole numbers stored as decimals? Divide them, or remove the file"
-        )
-    return Audio(values, sample_rate)
+        raise _truncated(path, start, length)
+    return Audio(_checked(path, block), sample_rate)
+
+
+def read_blocks(path: str | Path, samples: int) -> Iterator[Tensor]:
+    """What `read_audio` reads of a whole file, float32 (channels, at most `samples`) at a time.
+
+    Raises:
+        AudioError: as `read_audio`, at the latest with the block that it concerns.
+    """
+    assert samples > 0
+    with _opened(path) as sound:
+        length, done = _length(sound), 0
+        while done < length:
+            # Without a seek, any decoder goes on exactly where it stopped.
+            block = sound.read(min(samples, length - done), dtype="float32", always_2d=True)
+            if len(block) == 0 and done == 0:
+                raise _truncated(path, done, length)
+            if len(block) == 0:
+                break
+            done += len(block)
+            yield _checked(path, block)
 
 
 def write_audio(
@@ -106,35 +113,13 @@ def write_audio(
         AudioError: another suffix, nothing or NaN to write, or the disk refuses.
     """
     path = Path(path)
-    default = _DEFAULT_SUBTYPE.get(path.suffix.lower())
-    if default is None:
-        raise AudioError(f"{path}: audio is written as .wav or .flac; use one of these suffixes")
     if values.ndim != 2 or values.numel() == 0:
         raise AudioError(
             f"{path}: nothing to write; the audio has shape {tuple(values.shape)} and must have "
             "(channels, samples), both at least 1"
         )
-    data = values.detach().to("cpu", torch.float32)
-    if not torch.isfinite(data).all():
-        raise AudioError(f"{path}: not written, since the audio holds NaN or infinite samples")
-    container = path.suffix[1:].upper()
-    if container == "WAV" and data.numel() * data.element_size() > _WAV_LIMIT_BYTES:
-        container = "RF64"
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(
-            temporary, data.T.numpy(), sample_rate, subtype=subtype or default, format=container
-        )
-        _check_written(temporary, data.shape[-1])
-        os.replace(temporary, path)
-    except (OSError, ValueError, soundfile.SoundFileError) as error:
-        raise AudioError(
-            f"{path}: could not be written ({_reason(error)}); check the free space, the "
-            f"permissions, the number of channels ({len(data)}) and the format {subtype or default}"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with AudioWriter(path, sample_rate, *values.shape, subtype=subtype) as writer:
+        writer.write(values)
 
 
 def find_audio(folder: str | Path) -> tuple[Path, ...]:
@@ -164,6 +149,26 @@ def find_audio(folder: str | Path) -> tuple[Path, ...]:
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES
         )
     return tuple(sorted(found))
+
+
+def _checked(path: str | Path, block: np.ndarray) -> Tensor:
+    """Samples (samples, channels) as a tensor (channels, samples). Raises: AudioError."""
+    values = torch.from_numpy(np.ascontiguousarray(block.T))
+    if not torch.isfinite(values).all():
+        raise AudioError(f"{path}: holds NaN or infinite samples; write it again or remove it")
+    if values.numel() and (peak := float(values.abs().max())) > _LOUDEST:
+        raise AudioError(
+            f"{path}: holds samples as large as {peak:.6g}, but full scale is 1: "
+            "whole numbers stored as decimals? Divide them, or remove the file"
+        )
+    return values
+
+
+def _truncated(path: str | Path, start: int, length: int) -> AudioError:
+    return AudioError(
+        f"{path}: ends before sample {start}, though its header says {length} samples; "
+        "the file is truncated: replace or remove it"
+    )
 
 
 @contextmanager
@@ -218,17 +223,6 @@ def _quiet_decoder() -> Iterator[None]:
             os.close(nothing)
 
 
-def _check_written(path: Path, samples: int) -> None:
-    """libsndfile says nothing where the disk is full when it closes a flac file."""
-    with soundfile.SoundFile(path) as sound:
-        complete = sound.frames == samples
-        if complete:
-            sound.seek(samples - 1)
-            complete = len(sound.read(1)) == 1
-    if not complete:
-        raise OSError("the end of the file was not written")
-
-
 def _diagnosis(path: str | Path, error: Exception) -> str:
     if os.path.isdir(path):
         return "is a folder, not an audio file; name one file in it"
@@ -238,12 +232,7 @@ def _diagnosis(path: str | Path, error: Exception) -> str:
         return "is empty (0 bytes); replace or remove it"
     if not os.access(path, os.R_OK):
         return "may not be read; check its permissions"
-    return f"not readable as audio ({_reason(error)}); convert it to wav or flac, or remove it"
-
-
-def _reason(error: Exception) -> str:
-    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
-    return text.strip().removeprefix("Error : ").rstrip(".") or type(error).__name__
+    return f"not readable as audio ({reason(error)}); convert it to wav or flac, or remove it"
 
 
 def _refuse_to_list(error: OSError) -> None:

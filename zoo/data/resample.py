@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
 from torchaudio.transforms import Resample
+
+from zoo.nets.streams.stream import Pointwise, Stream
+from zoo.nets.streams.window import Window
 
 _ZERO_CROSSINGS = 6
 _ROLLOFF = 0.99
@@ -44,6 +47,20 @@ def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
     else:
         result = _gathered(values, old, new, samples)
     return result.to(audio.dtype)
+
+
+def resample_stream(from_rate: int, to_rate: int) -> Stream:
+    """A new stream of `resample` over (batch, channels, samples)."""
+    change = partial(resample, from_rate=from_rate, to_rate=to_rate)
+    if from_rate == to_rate:
+        return Pointwise(change)
+    old, new = reduced(from_rate, to_rate)
+    side = reach(from_rate, to_rate)
+
+    def span(first: int, last: int) -> tuple[int, int]:
+        return first * old // new - side, last * old // new + side
+
+    return Window(change, span, step_in=old, step_out=new)
 
 
 def resampled_length(samples: int, from_rate: int, to_rate: int) -> int:

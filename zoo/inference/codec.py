@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from zoo.checkpoints.fingerprint import fingerprint
-from zoo.data.files import Audio, read_audio
+from zoo.data.files import Audio, probe, read_audio, write_audio
 from zoo.data.resample import fit_channels, resample
 from zoo.errors import AudioError, CheckpointError
 from zoo.inference.encoded import check_posterior, encoded
 from zoo.inference.latents import Latents
+from zoo.inference.long_files import decode_file, encode_file
+from zoo.inference.streams import StreamDecoder, StreamEncoder
 from zoo.load import placed
+from zoo.models.chunking import finite
 
 
 class Codec:
@@ -65,28 +68,23 @@ class Codec:
         if posterior:
             check_posterior(self.model)
         if isinstance(audio, str | Path):
+            info = probe(audio)
+            if self._streams_encoding and info.seconds > self._seconds(
+                self.model.frames_to_encode()
+            ):
+                return encode_file(self, audio, info, posterior)
             audio = read_audio(audio)
         if isinstance(audio, Audio):
             audio, sample_rate = audio.values, audio.sample_rate
-        rate = self.model.sample_rate if sample_rate is None else sample_rate
-        if rate < 1:
-            raise AudioError(f"the sample rate is {rate} Hz, but must be at least 1")
+        rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
         clip = _checked(audio)
         fitted = fit_channels(
             resample(clip.to(self.device), rate, self.model.sample_rate), self.model.in_channels
         )
         ratio = self.model.downsampling_ratio
         padded = torch.nn.functional.pad(fitted, (0, -fitted.shape[-1] % ratio))
-        made = encoded(self.model, padded[None].to(self._dtype), posterior)
-        return Latents(
-            made.values[0].cpu(),
-            rate,
-            clip.shape[-1],
-            clip.shape[0],
-            self.fingerprint,
-            std=None if made.std is None else made.std[0].cpu(),
-            tokens=None if made.tokens is None else made.tokens[0].cpu(),
-        )
+        made = encoded(self.model, padded[None].to(self._dtype), posterior, encode=self._encode)
+        return made.of_one_clip(rate, clip.shape[-1], clip.shape[0], self.fingerprint)
 
     @torch.inference_mode()
     def decode(self, latents: Latents, **options: Any) -> Tensor:
@@ -100,6 +98,69 @@ class Codec:
             CheckpointError: for latents of another model.
             TypeError: for anything but Latents.
         """
+        self._check(latents)
+        values, options = self.decoder_input(latents, options)
+        audio = self._decode(values[None], **options)[0].float()
+        audio = resample(audio, self.model.sample_rate, latents.sample_rate)
+        audio = _trimmed(audio, latents.samples)
+        return fit_channels(audio, latents.channels).cpu()
+
+    def decode_file(self, latents: Latents, path: str | Path, **options: Any) -> None:
+        """Writes what `decode` gives to a .wav or .flac file; memory is flat in the length.
+
+        Args:
+            **options: as of `decode`.
+
+        Raises:
+            AudioError: the file cannot be written.
+            CheckpointError: for latents of another model.
+        """
+        self._check(latents)
+        if not self._streams_decoding:
+            write_audio(path, self.decode(latents, **options), latents.sample_rate)
+        else:
+            decode_file(self, latents, path)
+
+    def stream_encoder(
+        self, sample_rate: int | None = None, channels: int | None = None
+    ) -> StreamEncoder:
+        """Takes audio in blocks and gives the latents of `encode` as soon as they are determined.
+
+        Args:
+            sample_rate: of the blocks in Hz; by default the model's.
+            channels: of the blocks; by default the model's.
+
+        Raises:
+            NotImplementedError: for a model that sees all of the signal at once.
+        """
+        if not hasattr(self.model, "encode_stream"):
+            raise NotImplementedError(f"{type(self.model).__name__} has no streams")
+        rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
+        return StreamEncoder(self.model, rate, channels or self.model.in_channels)
+
+    def stream_decoder(
+        self,
+        sample_rate: int | None = None,
+        channels: int | None = None,
+        samples: int | None = None,
+    ) -> StreamDecoder:
+        """Takes latents in blocks and gives the audio of `decode` as soon as it is determined.
+
+        Args:
+            sample_rate: of the audio in Hz; by default the model's.
+            channels: of the audio; by default the model's.
+            samples: length of the audio; by default that of all frames.
+
+        Raises:
+            NotImplementedError: for a model that sees all of the latents at once.
+        """
+        if not hasattr(self.model, "decode_stream"):
+            raise NotImplementedError(f"{type(self.model).__name__} has no streams")
+        rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
+        return StreamDecoder(self.model, rate, channels or self.model.out_channels, samples)
+
+    def _check(self, latents: Any) -> None:
+        """Raises: TypeError, CheckpointError."""
         if not isinstance(latents, Latents):
             raise TypeError(
                 f"decode takes the Latents that encode gives, not a {type(latents).__name__}; "
@@ -110,15 +171,39 @@ class Codec:
                 f"these latents come from a model with the fingerprint {latents.fingerprint}, "
                 f"but this one has {self.fingerprint}; decode them with the model that made them"
             )
-        if latents.tokens is not None and not latents.values.numel():
-            tokens = latents.tokens.to(self.device, torch.int64)
-            audio = self.model.decode_tokens(tokens[None], **options)[0].float()
-        else:
-            values = latents.values.to(self.device, self._dtype)
-            audio = self.model.decode(values[None], **options)[0].float()
-        audio = resample(audio, self.model.sample_rate, latents.sample_rate)
-        audio = _trimmed(audio, latents.samples)
-        return fit_channels(audio, latents.channels).cpu()
+
+    @cached_property
+    def _streams_encoding(self) -> bool:
+        model = self.model
+        return hasattr(model, "encode_stream") and finite(model.encode_stream) is not None
+
+    @cached_property
+    def _streams_decoding(self) -> bool:
+        model = self.model
+        return hasattr(model, "decode_stream") and finite(model.decode_stream) is not None
+
+    def decoder_input(
+        self, latents: Latents, options: dict[str, Any]
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """(latent, frames) on the model's device, and how the model's `decode` takes them."""
+        if latents.tokens is None or latents.values.numel():
+            return latents.values.to(self.device, self._dtype), options
+        tokens = latents.tokens.to(self.device, torch.int64)
+        values = self.model.bottleneck.decode_tokens(tokens[None])[0]
+        return values, {**options, "skip_bottleneck": True}
+
+    def _encode(self, audio: Tensor, **options: Any) -> Any:
+        if self._streams_encoding:
+            return self.model.encode_audio(audio, chunked=True, **options)
+        return self.model.encode(audio, **options)
+
+    def _decode(self, latents: Tensor, **options: Any) -> Tensor:
+        if self._streams_decoding:
+            return self.model.decode_audio(latents, chunked=True, **options)
+        return self.model.decode(latents, **options)
+
+    def _seconds(self, frames: int) -> float:
+        return frames * self.model.downsampling_ratio / self.model.sample_rate
 
     def reconstruct(
         self,
@@ -137,6 +222,12 @@ class Codec:
 def _trimmed(audio: Tensor, samples: int) -> Tensor:
     """Exactly `samples` long; rounding in two resamplings may lack a sample."""
     return torch.nn.functional.pad(audio, (0, max(0, samples - audio.shape[-1])))[..., :samples]
+
+
+def _rate(sample_rate: int) -> int:
+    if sample_rate < 1:
+        raise AudioError(f"the sample rate is {sample_rate} Hz, but must be at least 1")
+    return sample_rate
 
 
 def _checked(audio: Any) -> Tensor:

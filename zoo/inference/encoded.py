@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import CheckpointError
+from zoo.inference.latents import Latents
 from zoo.nets.bottlenecks.discrete import DiscreteBottleneck
 from zoo.nets.bottlenecks.vae import VAEBottleneck
 
@@ -27,6 +28,20 @@ class Encoded:
     values: Tensor
     std: Tensor | None = None
     tokens: Tensor | None = None
+
+    def of_one_clip(
+        self, sample_rate: int, samples: int, channels: int, fingerprint: str
+    ) -> Latents:
+        """The only clip of the batch, on the CPU, with the facts of `Latents`."""
+        return Latents(
+            self.values[0].cpu(),
+            sample_rate,
+            samples,
+            channels,
+            fingerprint,
+            std=None if self.std is None else self.std[0].cpu(),
+            tokens=None if self.tokens is None else self.tokens[0].cpu(),
+        )
 
 
 def encoded(

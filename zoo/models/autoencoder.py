@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,14 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.data.resample import fit_channels, resample
-from zoo.models.chunking import finite, in_chunks, one_by_one
+from zoo.models.blockwise import Blockwise
+from zoo.models.chunking import in_chunks, one_by_one
 from zoo.models.latents import check_latents
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
-from zoo.nets.span import Span, input_span, reflects
+from zoo.nets.span import Span, input_span
 
 
-class AudioAutoencoder(nn.Module):
+class AudioAutoencoder(Blockwise):
     """An audio autoencoder with the calls and state-dict keys of stable-audio-tools.
 
     Audio is (batch, channels, samples) at `sample_rate` Hz, latents are (batch, latent_dim,
@@ -84,7 +86,7 @@ class AudioAutoencoder(nn.Module):
             return self._encode(x, skip_pretransform)
 
         encoded = one_by_one(network, audio) if iterate_batch else network(audio)
-        return self._bottleneck(encoded, skip_bottleneck, return_info, **kwargs)
+        return self.through_bottleneck(encoded, skip_bottleneck, return_info, **kwargs)
 
     def decode(
         self,
@@ -116,7 +118,7 @@ class AudioAutoencoder(nn.Module):
         audio: Tensor,
         chunked: bool = False,
         overlap: int | None = None,
-        chunk_size: int = 128,
+        chunk_size: int | None = None,
         skip_bottleneck: bool = False,
         return_info: bool = False,
         iterate_batch: bool = False,
@@ -124,60 +126,49 @@ class AudioAutoencoder(nn.Module):
     ) -> Any:
         """As `encode`; `chunked` runs the network over `chunk_size` frames at a time.
 
-        A network without a finite receptive field, such as one with an LSTM, runs over the whole
-        signal at once all the same.
+        Every layer keeps what it needs of the frames before, so that the result is that of
+        `encode` and nothing is computed twice. A network that sees all of the signal at once, such
+        as one with global attention, runs over the whole all the same.
 
         Args:
-            overlap: frames that neighbouring chunks share, at least. None is what the receptive
-                field needs, which gives the unchunked result.
+            overlap: taken for the sake of older calls; chunks see all that they need in any case.
+            chunk_size: latent frames, at least 1; by default a number that fits into memory.
         """
-        context = finite(lambda: self.encoder_context) if chunked else None
-        if context is None:
-            return self.encode(audio, skip_bottleneck, return_info, False, iterate_batch, **kwargs)
-        ratio = self.downsampling_ratio
-
-        def network(x: Tensor) -> Tensor:
-            return in_chunks(
+        network = self._encode
+        if chunked:
+            network = partial(
+                in_chunks,
                 self._encode,
-                x,
-                step_in=ratio,
-                step_out=1,
-                chunk=chunk_size,
-                context=_at_least(context, overlap),
-                mirrored=self._mirrored(self.encoder, context),
+                partial(self.encode_stream, skip_bottleneck=True),
+                unit=self.downsampling_ratio,
+                chunk_size=self.frames_to_encode(len(audio)) if chunk_size is None else chunk_size,
             )
-
-        audio = F.pad(audio, (0, -audio.shape[-1] % ratio))
         encoded = one_by_one(network, audio) if iterate_batch else network(audio)
-        return self._bottleneck(encoded, skip_bottleneck, return_info, **kwargs)
+        return self.through_bottleneck(encoded, skip_bottleneck, return_info, **kwargs)
 
     def decode_audio(
         self,
         latents: Tensor,
         chunked: bool = False,
         overlap: int | None = None,
-        chunk_size: int = 128,
+        chunk_size: int | None = None,
         skip_bottleneck: bool = False,
         iterate_batch: bool = False,
         **kwargs: Any,
     ) -> Tensor:
-        """As `decode`; `chunked` and `overlap` as in `encode_audio`."""
-        context = finite(lambda: self.decoder_context) if chunked else None
-        if context is None:
-            return self.decode(latents, skip_bottleneck, iterate_batch, **kwargs)
-        ratio = self.downsampling_ratio
-
-        def network(z: Tensor) -> Tensor:
-            return in_chunks(
+        """As `decode`; `chunked`, `overlap` and `chunk_size` as in `encode_audio`."""
+        check_latents(latents, None if skip_bottleneck else self.latent_dim)
+        network = self._decode
+        if chunked:
+            network = partial(
+                in_chunks,
                 self._decode,
-                z,
-                step_in=1,
-                step_out=ratio,
-                chunk=chunk_size,
-                context=_at_least(context, overlap),
-                mirrored=self._mirrored(self.decoder, context),
+                partial(self.decode_stream, skip_bottleneck=True),
+                unit=1,
+                chunk_size=self.frames_to_decode(len(latents))
+                if chunk_size is None
+                else chunk_size,
             )
-
         if self.bottleneck is not None and not skip_bottleneck:
             latents = self.bottleneck.decode(latents, **kwargs)
         return one_by_one(network, latents) if iterate_batch else network(latents)
@@ -244,11 +235,6 @@ class AudioAutoencoder(nn.Module):
         """Encode and decode: (batch, in_channels, samples) → (batch, out_channels, samples)."""
         return self.decode(self.encode(audio))[..., : audio.shape[-1]]
 
-    def _mirrored(self, network: nn.Module, context: tuple[int, int]) -> int:
-        """Frames from an end whose outputs may also depend on what lies mirrored there."""
-        parts = [network] if self.pretransform is None else [network, self.pretransform]
-        return sum(context) if any(map(reflects, parts)) else 0
-
     def _encode(self, audio: Tensor, skip_pretransform: bool = False) -> Tensor:
         ratio = self.downsampling_ratio
         if self.pretransform is not None and skip_pretransform:
@@ -265,9 +251,14 @@ class AudioAutoencoder(nn.Module):
             audio = self.pretransform.decode(audio)
         return audio.tanh() if self.soft_clip else audio
 
-    def _bottleneck(
-        self, encoded: Tensor, skip_bottleneck: bool, return_info: bool, **kwargs: Any
+    def through_bottleneck(
+        self,
+        encoded: Tensor,
+        skip_bottleneck: bool = False,
+        return_info: bool = False,
+        **kwargs: Any,
     ) -> Any:
+        """What `encode` gives for the encoder's output `encoded`; arguments as there."""
         info: dict[str, Any] = {"pre_bottleneck_latents": encoded}
         if self.bottleneck is None or skip_bottleneck:
             return (encoded, info) if return_info else encoded
@@ -275,11 +266,6 @@ class AudioAutoencoder(nn.Module):
             return self.bottleneck.encode(encoded, **kwargs)
         latents, facts = self.bottleneck.encode(encoded, return_info=True, **kwargs)
         return latents, info | facts
-
-
-def _at_least(context: tuple[int, int], overlap: int | None) -> tuple[int, int]:
-    side = -(-(overlap or 0) // 2)
-    return max(context[0], side), max(context[1], side)
 
 
 def _clip(audio: Tensor) -> Tensor:

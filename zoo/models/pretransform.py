@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from zoo.models.autoencoder import AudioAutoencoder
 from zoo.nets.pretransforms.base import Pretransform
 from zoo.nets.span import Span
+from zoo.nets.streams.stream import Chain, Pointwise, Stream
 
 _PREFIX = "model."
+_CHUNK_FRAMES = 128
 
 
 class AutoencoderPretransform(Pretransform):
@@ -55,7 +58,7 @@ class AutoencoderPretransform(Pretransform):
         Args:
             **kwargs: for the model's `encode_audio`.
         """
-        options = {"chunked": self.chunked, "iterate_batch": self.iterate_batch, **kwargs}
+        options = {**self._saving, **kwargs}
         return self.model.encode_audio(self._taken(x), **options).to(x.dtype) / self.scale
 
     def decode(self, z: Tensor, **kwargs: Any) -> Tensor:
@@ -64,7 +67,7 @@ class AutoencoderPretransform(Pretransform):
         Args:
             **kwargs: for the model's `decode_audio`.
         """
-        options = {"chunked": self.chunked, "iterate_batch": self.iterate_batch, **kwargs}
+        options = {**self._saving, **kwargs}
         return self.model.decode_audio(self._taken(z * self.scale), **options).to(z.dtype)
 
     def tokenize(self, x: Tensor, **kwargs: Any) -> Tensor:
@@ -85,6 +88,13 @@ class AutoencoderPretransform(Pretransform):
     def decode_span(self, first: int, last: int) -> Span:
         return self.model.decode_span(first, last)
 
+    def encode_stream(self, **kwargs: Any) -> Stream:
+        stream = self.model.encode_stream(**kwargs)
+        return _Around(stream, self._taken, lambda y: y / self.scale)
+
+    def decode_stream(self) -> Stream:
+        return _Around(self.model.decode_stream(), lambda z: self._taken(z * self.scale))
+
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
@@ -93,6 +103,11 @@ class AutoencoderPretransform(Pretransform):
         if not any(key.startswith(_PREFIX) for key in state_dict):
             state_dict = {f"{_PREFIX}{key}": value for key, value in state_dict.items()}
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    @property
+    def _saving(self) -> dict[str, Any]:
+        chunks = {"chunked": self.chunked, "chunk_size": _CHUNK_FRAMES}
+        return {**chunks, "iterate_batch": self.iterate_batch}
 
     def _taken(self, x: Tensor) -> Tensor:
         return x.half() if self.model_half else x
@@ -127,7 +142,38 @@ class PretrainedPretransform(AutoencoderPretransform):
         return super().encode(x, **{"skip_bottleneck": self.quantize_on_decode, **kwargs})
 
     def decode(self, z: Tensor, **kwargs: Any) -> Tensor:
-        if self.quantize_on_decode:
-            bottleneck: Any = self.model.bottleneck
-            z = bottleneck.encode(z * self.scale) / self.scale
-        return super().decode(z, **kwargs)
+        return super().decode(self._quantised(z), **kwargs)
+
+    def encode_stream(self, **kwargs: Any) -> Stream:
+        return super().encode_stream(skip_bottleneck=self.quantize_on_decode, **kwargs)
+
+    def decode_stream(self) -> Stream:
+        return Chain([Pointwise(self._quantised), super().decode_stream()])
+
+    def _quantised(self, z: Tensor) -> Tensor:
+        if not self.quantize_on_decode:
+            return z
+        bottleneck: Any = self.model.bottleneck
+        return bottleneck.encode(z * self.scale) / self.scale
+
+
+class _Around(Stream):
+    """A stream between two pointwise functions; its results have the type of its input."""
+
+    def __init__(
+        self,
+        inner: Stream,
+        before: Callable[[Tensor], Tensor],
+        after: Callable[[Tensor], Tensor] = lambda y: y,
+    ) -> None:
+        self.inner, self.before, self.after = inner, before, after
+        self._dtype: torch.dtype | None = None
+
+    def needs(self, output: int) -> int:
+        return self.inner.needs(output)
+
+    def advance(self, x: Tensor | None, last: bool = False) -> Tensor | None:
+        if x is not None:
+            self._dtype, x = x.dtype, self.before(x)
+        y = self.inner.advance(x, last)
+        return None if y is None else self.after(y.to(self._dtype))

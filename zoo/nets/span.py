@@ -74,18 +74,6 @@ def input_span(module: nn.Module, first: int, last: int) -> Span:
             raise NotImplementedError(f"input span of {type(module).__name__}")
 
 
-def reflects(network: nn.Module) -> bool:
-    """Whether an end of the signal is padded with its reflection.
-
-    Then an output near an end also depends on what lies mirrored: beyond its `input_span`, but
-    never by more than the span's other side.
-    """
-    return any(
-        isinstance(module, PaddedConv1d) and module.pad_mode == "reflect"
-        for module in network.modules()
-    )
-
-
 def _check_padded(conv: PaddedConv1d) -> None:
     if conv.pad_mode == "circular":
         raise NotImplementedError("circular padding joins both ends of the signal")

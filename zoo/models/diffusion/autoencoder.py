@@ -27,7 +27,11 @@ from zoo.models.latents import check_latents
 from zoo.models.pretransform import AutoencoderPretransform
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
-from zoo.nets.span import Span, input_span, reflects
+from zoo.nets.span import Span
+from zoo.nets.streams.build import stream
+from zoo.nets.streams.stream import Chain, Pointwise, Stream
+
+_WINDOW_FRAMES = 128
 
 
 class DiffusionAutoencoder(AudioAutoencoder):
@@ -169,7 +173,7 @@ class DiffusionAutoencoder(AudioAutoencoder):
         latents: Tensor,
         chunked: bool = False,
         overlap: int | None = None,
-        chunk_size: int = 128,
+        chunk_size: int | None = None,
         skip_bottleneck: bool = False,
         iterate_batch: bool = False,
         *,
@@ -187,9 +191,9 @@ class DiffusionAutoencoder(AudioAutoencoder):
         batch, on any device.
 
         Args:
-            chunked: run the network over windows of `chunk_size` frames and their context, at each
-                step. They share noise and blend; where the receptive field is finite, the result
-                is the unchunked one.
+            chunked: run the network over windows of `chunk_size` frames (128 by default) and their
+                context, at each step. They share noise and blend; where the receptive field is
+                finite, the result is the unchunked one.
             overlap: frames that neighbouring windows share, at least. None is what the receptive
                 field needs, or half a chunk where it has no end.
             steps: more of them are slower and, up to a point, better; default `self.steps`.
@@ -235,12 +239,16 @@ class DiffusionAutoencoder(AudioAutoencoder):
     def decode_span(self, first: int, last: int) -> Span:
         raise NotImplementedError("its steps add up, each sees beyond the one before")
 
+    def decode_stream(self, skip_bottleneck: bool = False, **kwargs: Any) -> Stream:
+        raise NotImplementedError("a diffusion autoencoder decodes in steps, each over all frames")
+
     @property
     def _unit(self) -> int:
         """Latent frames that are a whole multiple of what the network takes."""
         return self.diffusion_ratio // math.gcd(self.diffusion_ratio, self.inner_ratio)
 
-    def _windows(self, chunk_size: int, overlap: int | None) -> Windows:
+    def _windows(self, chunk_size: int | None, overlap: int | None) -> Windows:
+        chunk_size = _WINDOW_FRAMES if chunk_size is None else chunk_size
         network: Any = self.diffusion
         reach = finite(lambda: network.reach)
         if reach is not None:
@@ -250,27 +258,18 @@ class DiffusionAutoencoder(AudioAutoencoder):
     def _condition(self, latents: Tensor, windows: Windows | None, iterate_batch: bool) -> Tensor:
         """The decoder's output for frames in whole multiples of what the network takes."""
 
-        def decoder(z: Tensor) -> Tensor:
-            context = self._decoder_context() if windows else None
-            if windows is None or context is None:
-                return self.condition(z)
-            return in_chunks(
-                self.condition,
-                z,
-                step_in=1,
-                step_out=self.condition_ratio,
-                chunk=windows.core,
-                context=context,
-                mirrored=sum(context) if reflects(self.decoder) else 0,
+        decoder = self.condition
+        if windows is not None:
+            decoder = partial(
+                in_chunks, self.condition, self._condition_stream, unit=1, chunk_size=windows.core
             )
-
         condition = one_by_one(decoder, latents) if iterate_batch else decoder(latents)
         missing = -latents.shape[-1] % self._unit * self.condition_ratio
         return F.pad(condition, (0, missing), mode="replicate")
 
-    def _decoder_context(self) -> tuple[int, int] | None:
-        span = finite(lambda: input_span(self.decoder, 0, self.condition_ratio - 1))
-        return span and (max(0, -span[0]), max(0, span[1]))
+    def _condition_stream(self) -> Stream:
+        parts = [stream(self.decoder)]
+        return Chain([*parts, Pointwise(torch.tanh)] if self.soft_clip else parts)
 
     def _predict(
         self,

@@ -7,6 +7,8 @@ from typing import Self
 from torch import Tensor, nn
 
 from zoo.nets.span import Span
+from zoo.nets.streams.stream import Stream
+from zoo.nets.streams.window import Window
 
 
 class Pretransform(nn.Module):
@@ -56,3 +58,15 @@ class Pretransform(nn.Module):
     def decode_span(self, first: int, last: int) -> Span:
         """First and last frame that samples `first` … `last` depend on."""
         raise NotImplementedError
+
+    def encode_stream(self) -> Stream:
+        """A new stream of `encode`."""
+        first, last = self.encode_span(0, 0)
+        ratio, mirrored = self.downsampling_ratio, max(-first, last)
+        return Window(self.encode, self.encode_span, step_in=ratio, mirrored=mirrored)
+
+    def decode_stream(self) -> Stream:
+        """A new stream of `decode`."""
+        ratio = self.downsampling_ratio
+        first, last = self.decode_span(0, ratio - 1)
+        return Window(self.decode, self.decode_span, step_out=ratio, mirrored=max(0, -first, last))
