@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.files import evaluate
     from zoo.inference.batch.manifest import write_manifest
     from zoo.inference.codec import Codec
+    from zoo.inference.fast import fast
     from zoo.inference.latents import Latents
     from zoo.load import from_checkpoint, from_config, from_pretrained
 
@@ -30,6 +31,7 @@ __all__ = [
     "ZooError",
     "__version__",
     "evaluate",
+    "fast",
     "from_checkpoint",
     "from_config",
     "from_pretrained",
@@ -45,6 +47,7 @@ _HOME = {
     "LatentDataModule": "zoo.data.latents",
     "Latents": "zoo.inference.latents",
     "evaluate": "zoo.evaluation.files",
+    "fast": "zoo.inference.fast",
     "from_checkpoint": "zoo.load",
     "from_config": "zoo.load",
     "from_pretrained": "zoo.load",

@@ -14,6 +14,7 @@ from zoo.data.files import Audio, probe, read_audio, write_audio
 from zoo.data.resample import fit_channels, resample
 from zoo.errors import AudioError, CheckpointError
 from zoo.inference.encoded import check_posterior, encoded
+from zoo.inference.fast import fast as fast_model
 from zoo.inference.latents import Latents
 from zoo.inference.long_files import decode_file, encode_file
 from zoo.inference.streams import StreamDecoder, StreamEncoder
@@ -27,10 +28,16 @@ class Codec:
     Args:
         model: an autoencoder; it is put into eval mode.
         device: `"auto"` is a GPU if there is one.
+        fast: run `zoo.fast(model)`, which gives the same, sooner.
+
+    Attributes:
+        model: the model given.
+        network: what is run.
     """
 
-    def __init__(self, model: Any, device: str | torch.device = "auto") -> None:
+    def __init__(self, model: Any, device: str | torch.device = "auto", fast: bool = True) -> None:
         self.model = placed(model.eval(), device)
+        self.network = fast_model(self.model) if fast else self.model
 
     @cached_property
     def fingerprint(self) -> str:
@@ -70,7 +77,7 @@ class Codec:
         if isinstance(audio, str | Path):
             info = probe(audio)
             if self._streams_encoding and info.seconds > self._seconds(
-                self.model.frames_to_encode()
+                self.network.frames_to_encode()
             ):
                 return encode_file(self, audio, info, posterior)
             audio = read_audio(audio)
@@ -136,7 +143,7 @@ class Codec:
         if not hasattr(self.model, "encode_stream"):
             raise NotImplementedError(f"{type(self.model).__name__} has no streams")
         rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
-        return StreamEncoder(self.model, rate, channels or self.model.in_channels)
+        return StreamEncoder(self.network, rate, channels or self.model.in_channels)
 
     def stream_decoder(
         self,
@@ -157,7 +164,7 @@ class Codec:
         if not hasattr(self.model, "decode_stream"):
             raise NotImplementedError(f"{type(self.model).__name__} has no streams")
         rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
-        return StreamDecoder(self.model, rate, channels or self.model.out_channels, samples)
+        return StreamDecoder(self.network, rate, channels or self.model.out_channels, samples)
 
     def _check(self, latents: Any) -> None:
         """Raises: TypeError, CheckpointError."""
@@ -194,13 +201,13 @@ class Codec:
 
     def _encode(self, audio: Tensor, **options: Any) -> Any:
         if self._streams_encoding:
-            return self.model.encode_audio(audio, chunked=True, **options)
-        return self.model.encode(audio, **options)
+            return self.network.encode_audio(audio, chunked=True, **options)
+        return self.network.encode(audio, **options)
 
     def _decode(self, latents: Tensor, **options: Any) -> Tensor:
         if self._streams_decoding:
-            return self.model.decode_audio(latents, chunked=True, **options)
-        return self.model.decode(latents, **options)
+            return self.network.decode_audio(latents, chunked=True, **options)
+        return self.network.decode(latents, **options)
 
     def _seconds(self, frames: int) -> float:
         return frames * self.model.downsampling_ratio / self.model.sample_rate

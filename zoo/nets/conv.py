@@ -20,6 +20,8 @@ class WeightNorm(nn.Module):
 
     bias: Tensor | None
     channels: tuple[int, int]
+    # The kernel, where somebody has computed it once and for all.
+    folded: Tensor | None = None
 
     def _create(self, shape: tuple[int, ...], out_channels: int, fan_in: int, bias: bool):
         bound = 1 / math.sqrt(fan_in)
@@ -36,6 +38,8 @@ class WeightNorm(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The kernel: `weight_g * weight_v / |weight_v|`, the norm over all axes but the first."""
+        if self.folded is not None:
+            return self.folded
         return torch._weight_norm(self.weight_v, self.weight_g, 0)  # pyright: ignore
 
 
