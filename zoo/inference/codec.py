@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from zoo.checkpoints.fingerprint import fingerprint
 from zoo.data.files import Audio, probe, read_audio, write_audio
 from zoo.data.resample import fit_channels, resample
 from zoo.errors import AudioError, CheckpointError
-from zoo.inference.encoded import check_posterior, encoded
+from zoo.inference.encoded import Encoded, check_posterior, encoded, fitted
 from zoo.inference.latents import Latents
 from zoo.inference.long_files import decode_file, encode_file
 from zoo.inference.streams import StreamDecoder, StreamEncoder
 from zoo.load import placed
 from zoo.models.chunking import finite
+from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 
 
 class Codec:
@@ -78,13 +80,24 @@ class Codec:
             audio, sample_rate = audio.values, audio.sample_rate
         rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
         clip = _checked(audio)
-        fitted = fit_channels(
-            resample(clip.to(self.device), rate, self.model.sample_rate), self.model.in_channels
+        made = self.encode_batch(
+            fitted(clip.to(self.device), rate, self.model)[None], posterior=posterior
         )
-        ratio = self.model.downsampling_ratio
-        padded = torch.nn.functional.pad(fitted, (0, -fitted.shape[-1] % ratio))
-        made = encoded(self.model, padded[None].to(self._dtype), posterior, encode=self._encode)
         return made.of_one_clip(rate, clip.shape[-1], clip.shape[0], self.fingerprint)
+
+    @torch.inference_mode()
+    def encode_batch(self, audio: Tensor, *, posterior: bool = False) -> Encoded:
+        """Clips of one length that fit the model to latents, each as if it were alone.
+
+        Args:
+            audio: (batch, in_channels, samples) at the model's rate, whole frames.
+            posterior: as of `encode`.
+
+        Raises:
+            CheckpointError: for the posterior of a model that has none.
+        """
+        audio = audio.to(self.device, self._dtype)
+        return encoded(self.model, audio, posterior, encode=self._encode)
 
     @torch.inference_mode()
     def decode(self, latents: Latents, **options: Any) -> Tensor:
@@ -100,10 +113,24 @@ class Codec:
         """
         self._check(latents)
         values, options = self.decoder_input(latents, options)
-        audio = self._decode(values[None], **options)[0].float()
-        audio = resample(audio, self.model.sample_rate, latents.sample_rate)
-        audio = _trimmed(audio, latents.samples)
-        return fit_channels(audio, latents.channels).cpu()
+        return self._as_it_was(self._decode(values[None], **options)[0], latents)
+
+    @torch.inference_mode()
+    def decode_batch(self, latents: Sequence[Latents], **options: Any) -> list[Tensor]:
+        """What `decode` gives for each of several latents with the same number of frames.
+
+        A diffusion decoder takes them one by one, as each clip has noise of its own.
+
+        Raises:
+            CheckpointError: for latents of another model.
+        """
+        if len(latents) == 1 or isinstance(self.model, DiffusionAutoencoder):
+            return [self.decode(clip, **options) for clip in latents]
+        for clip in latents:
+            self._check(clip)
+        inputs = [self.decoder_input(clip, options) for clip in latents]
+        audio = self._decode(torch.stack([values for values, _ in inputs]), **inputs[0][1])
+        return [self._as_it_was(one, clip) for one, clip in zip(audio, latents, strict=True)]
 
     def decode_file(self, latents: Latents, path: str | Path, **options: Any) -> None:
         """Writes what `decode` gives to a .wav or .flac file; memory is flat in the length.
@@ -158,6 +185,11 @@ class Codec:
             raise NotImplementedError(f"{type(self.model).__name__} has no streams")
         rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
         return StreamDecoder(self.model, rate, channels or self.model.out_channels, samples)
+
+    def _as_it_was(self, audio: Tensor, latents: Latents) -> Tensor:
+        """The decoder's output with rate, length and channels of the clip, on the CPU."""
+        audio = resample(audio.float(), self.model.sample_rate, latents.sample_rate)
+        return fit_channels(_trimmed(audio, latents.samples), latents.channels).cpu()
 
     def _check(self, latents: Any) -> None:
         """Raises: TypeError, CheckpointError."""

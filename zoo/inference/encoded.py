@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.data.resample import fit_channels, resample
 from zoo.errors import CheckpointError
 from zoo.inference.latents import Latents
 from zoo.nets.bottlenecks.discrete import DiscreteBottleneck
@@ -33,14 +34,20 @@ class Encoded:
         self, sample_rate: int, samples: int, channels: int, fingerprint: str
     ) -> Latents:
         """The only clip of the batch, on the CPU, with the facts of `Latents`."""
+        return self.of_clip(0, sample_rate, samples, channels, fingerprint)
+
+    def of_clip(
+        self, index: int, sample_rate: int, samples: int, channels: int, fingerprint: str
+    ) -> Latents:
+        """One clip of the batch, on the CPU, with the facts of `Latents`."""
         return Latents(
-            self.values[0].cpu(),
+            self.values[index].cpu(),
             sample_rate,
             samples,
             channels,
             fingerprint,
-            std=None if self.std is None else self.std[0].cpu(),
-            tokens=None if self.tokens is None else self.tokens[0].cpu(),
+            std=None if self.std is None else self.std[index].cpu(),
+            tokens=None if self.tokens is None else self.tokens[index].cpu(),
         )
 
 
@@ -67,6 +74,19 @@ def encoded(
         small = _smallest(bottleneck.codebook_size)
         return Encoded(values, tokens=info[bottleneck.tokens_id].to(small))
     return Encoded(network(audio))
+
+
+def fitted(audio: Tensor, sample_rate: int, model: Any) -> Tensor:
+    """Audio (channels, samples) at `sample_rate` Hz as the model takes it.
+
+    Args:
+        model: what has `sample_rate`, `in_channels` and `downsampling_ratio`.
+
+    Returns:
+        (in_channels, samples), resampled, with zeros behind it up to a whole frame.
+    """
+    audio = fit_channels(resample(audio, sample_rate, model.sample_rate), model.in_channels)
+    return torch.nn.functional.pad(audio, (0, -audio.shape[-1] % model.downsampling_ratio))
 
 
 def check_posterior(model: Any) -> None:
