@@ -48,9 +48,16 @@ class AudioFilesWriter:
         return self._ledger.read()
 
     def done(self, source: Source) -> bool:
-        """Whether the file is there as it was written, from this source, model and options."""
+        """Whether the file is there as it was written, from this source, model and options.
+
+        Raises:
+            AudioError: what is in its place was not written here.
+        """
         line = self._line(source.name)
-        if line is None or any(line.get(key) != value for key, value in self.made_by.items()):
+        if line is None:
+            self._check_free(source)
+            return False
+        if any(line.get(key) != value for key, value in self.made_by.items()):
             return False
         origin = (line.get(key) for key in ("path", "size", "modified", "content"))
         return same_source(source, *origin)
@@ -63,11 +70,8 @@ class AudioFilesWriter:
             OSError: where the disk refuses.
         """
         target = self._target(source.name)
-        if os.path.lexists(target) and self._line(source.name) is None:
-            raise AudioError(
-                f"{source.path}: {target} exists and was not written by this command, so it is "
-                "not replaced; choose another output folder, or move it"
-            )
+        if self._line(source.name) is None:
+            self._check_free(source)
         part = target.with_name(f".{target.stem[:100]}.{os.getpid()}.part{self.suffix}")
         try:
             rendering(part)
@@ -97,6 +101,14 @@ class AudioFilesWriter:
 
     def _target(self, name: str) -> Path:
         return self.out / f"{name}{self.suffix}"
+
+    def _check_free(self, source: Source) -> None:
+        target = self._target(source.name)
+        if os.path.lexists(target):
+            raise AudioError(
+                f"{source.path}: {target} exists and was not written by this command, so it is "
+                "not replaced; choose another output folder, or move it"
+            )
 
     def _line(self, name: str) -> dict[str, Any] | None:
         """What the ledger says of the file that is there now, if it does."""

@@ -22,6 +22,12 @@ from zoo.inference.batch.run import Options, Summary, process
 from zoo.inference.codec import Codec
 from zoo.inference.encoded import check_posterior
 
+_PATTERNS: dict[Format, str] = {
+    "safetensors": "**/*.safetensors",
+    "webdataset": "*.tar",
+    "stable-audio-tools": "**/*.npy",
+}
+
 Inputs = str | Path | Iterable[str | Path]
 
 
@@ -63,6 +69,7 @@ def encode_folder(
                 "alone, or choose the format safetensors or webdataset"
             )
     out = _folder(out)
+    _check_forms(out, format)
     facts = model_facts(codec.model)
     writer = partial(
         writer_for,
@@ -129,11 +136,20 @@ def _to_audio(
 ) -> Summary | None:
     out = _folder(out)
     kept = {key: value for key, value in job.options.items() if key != "progress"}
-    writer = partial(
-        AudioFilesWriter, out, job.codec.fingerprint, suffix=suffix, options=kept
-    )
+    writer = partial(AudioFilesWriter, out, job.codec.fingerprint, suffix=suffix, options=kept)
     trainer = trainer or batch_trainer(job.codec.device)
     return process(job, writer, _paths(inputs), out, options or Options(), trainer)
+
+
+def _check_forms(out: Path, kind: Format) -> None:
+    """Raises: CheckpointError where latents of another form are in the way of reading these."""
+    for other, pattern in _PATTERNS.items():
+        found = next(out.glob(pattern), None) if other != kind else None
+        if found is not None:
+            raise CheckpointError(
+                f"{found}: {out} holds latents in the form '{other}'; choose another folder for "
+                f"'{kind}'"
+            )
 
 
 def _describe(out: Path, facts: dict[str, Any]) -> None:

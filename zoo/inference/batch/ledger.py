@@ -1,4 +1,4 @@
-"""Which audio files were written into a folder, and of what: audio files can't say so themselves."""
+"""Which audio files were written into a folder, and of what: they can't say so themselves."""
 
 from __future__ import annotations
 

@@ -57,7 +57,9 @@ class BatchModule(LightningModule):
         self.stop = stop
         self.outcome = Outcome()
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
         # The codec does it: a clip that is read piece by piece has nothing to move.
         return batch
 
@@ -135,7 +137,7 @@ class BatchDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         trainer = self.trainer
         assert trainer is not None
-        plan: Plan = trainer.strategy.broadcast(self.plan)
+        plan: Any = trainer.strategy.broadcast(self.plan)
         self.share = plan.share(trainer.global_rank, trainer.world_size)
         self.begin()
 

@@ -36,14 +36,14 @@ class BatchProgress(Callback):
         self.seconds = 0.0
         self._bar: Progress | None = None
         self._task: Any = None
-        self._begun = self._told = 0.0
+        self.begun = self._told = time.perf_counter()
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._begun = self._told = time.perf_counter()
+        self.begun = self._told = time.perf_counter()
         console = Console(stderr=True)
         if self.plan is None or not console.is_terminal:
             return
-        self._bar = Progress(
+        self._bar = bar = Progress(
             TextColumn(self.verb),
             BarColumn(),
             TextColumn("{task.fields[facts]}"),
@@ -53,8 +53,8 @@ class BatchProgress(Callback):
         )
         # By length, as a long file is not done as fast as a short one; and not by length alone.
         total = self.plan.seconds + self.plan.files
-        self._task = self._bar.add_task("", total=total, facts=self._facts())
-        self._bar.start()
+        self._task = bar.add_task("", total=total, facts=self._facts())
+        bar.start()
 
     def on_predict_batch_end(
         self,
@@ -82,7 +82,7 @@ class BatchProgress(Callback):
 
     def _facts(self) -> str:
         assert self.plan is not None
-        pace = self.seconds / max(time.perf_counter() - self._begun, 1e-9)
+        pace = self.seconds / max(time.perf_counter() - self.begun, 1e-9)
         return f"{self.files:,}/{self.plan.files:,} files {pace:.1f}x realtime"
 
 

@@ -58,7 +58,8 @@ class Loaded:
 class Reader(Protocol):
     """Reads the files of one batch. It goes to the loader processes, so it holds no model."""
 
-    suffixes: tuple[str, ...]
+    @property
+    def suffixes(self) -> tuple[str, ...]: ...
 
     def extent(self, source: Source) -> Extent:
         """By the header. Raises: ZooError."""

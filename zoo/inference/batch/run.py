@@ -120,10 +120,10 @@ def process(
         module = BatchModule(job, keeper, stop)
         begin = (lambda: None) if first else lock.acquire
         data = BatchDataModule(plan, job.reader, _workers(options, trainer), stop, begin)
-        begun = time.perf_counter()
-        trainer.callbacks = [BatchProgress(job.verb, plan), Interruption(stop)]
+        progress = BatchProgress(job.verb, plan)
+        trainer.callbacks = [progress, Interruption(stop)]  # type: ignore[attr-defined]
         outcomes = _predicted(trainer, module, data, keeper, stop)
-        wall = time.perf_counter() - begun
+        wall = time.perf_counter() - progress.begun
     finally:
         lock.release()
     if plan is None:
