@@ -86,9 +86,7 @@ def _encode(
     trainer = batch_trainer("cpu", 1, num_nodes=world)
     how = Options(batch_size=4, workers=0)
     try:
-        done = zoo.encode_folder(
-            tiny_codec(), inputs, out, trainer=trainer, options=how, **options
-        )
+        done = zoo.encode_folder(tiny_codec(), inputs, out, trainer=trainer, options=how, **options)
     except zoo.ZooError as error:
         log.with_suffix(f".{rank}").write_text(str(error))
         os._exit(3)
