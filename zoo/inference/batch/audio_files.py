@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,14 @@ from zoo.errors import AudioError
 from zoo.inference.batch.facts import same_source
 from zoo.inference.batch.ledger import Ledger
 from zoo.inference.batch.writer import Source
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """Audio that is yet to be written: what writes it to a path, and how large it may be."""
+
+    write: Callable[[Path], None]
+    most_bytes: int
 
 
 class AudioFilesWriter:
@@ -62,7 +73,7 @@ class AudioFilesWriter:
         origin = (line.get(key) for key in ("path", "size", "modified", "content"))
         return same_source(source, *origin)
 
-    def write(self, source: Source, rendering: Callable[[Path], None], /) -> None:
+    def write(self, source: Source, rendering: Rendering, /) -> None:
         """Has the audio written and puts it into its place.
 
         Raises:
@@ -74,7 +85,7 @@ class AudioFilesWriter:
             self._check_free(source)
         part = target.with_name(f".{target.stem[:100]}.{os.getpid()}.part{self.suffix}")
         try:
-            rendering(part)
+            self._render(rendering, part, target)
             facts = part.stat()
             self._ledger.add(
                 {
@@ -92,6 +103,16 @@ class AudioFilesWriter:
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+    @staticmethod
+    def _render(rendering: Rendering, part: Path, target: Path) -> None:
+        """Raises: AudioError; OSError where the disk is full, which libsndfile doesn't tell."""
+        try:
+            rendering.write(part)
+        except AudioError as error:
+            if shutil.disk_usage(part.parent).free < rendering.most_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from None
+            raise AudioError(str(error).replace(str(part), str(target))) from None
 
     def close(self) -> None:
         """All files are on disk after this."""

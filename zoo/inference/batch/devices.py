@@ -46,6 +46,9 @@ def batch_trainer(
     several = DDPStrategy(process_group_backend="gloo", timeout=_PATIENCE)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Where a process is lost, this one says so before it ends all others.
+    launcher = "lightning.fabric.strategies.launchers.subprocess_script"
+    logging.getLogger(launcher).setLevel(logging.INFO)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning.*")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
 
 from zoo.data.files import write_audio
 from zoo.errors import AudioError
+from zoo.inference.batch.audio_files import Rendering
 from zoo.inference.batch.readers import AudioReader, LatentReader, Loaded, Reader
 from zoo.inference.codec import Codec
 from zoo.inference.latents import Latents
 from zoo.models.chunking import finite
 
-# Writes audio to a path.
-Rendering = Callable[[Path], None]
+_BYTES = 4
 Made = TypeVar("Made", covariant=True)
 
 
@@ -126,9 +125,12 @@ def _encoded(codec: Codec, loaded: Loaded, posterior: bool = False) -> list[Late
 
 def _decoded(codec: Codec, latents: Sequence[Latents], options: dict[str, Any]) -> list[Rendering]:
     if len(latents) == 1:
-        return [partial(codec.decode_file, latents[0], **options)]
-    audio = codec.decode_batch(latents, **options)
-    return [
-        partial(write_audio, values=values, sample_rate=clip.sample_rate)
-        for values, clip in zip(audio, latents, strict=True)
-    ]
+        writers = [partial(codec.decode_file, latents[0], **options)]
+    else:
+        audio = codec.decode_batch(latents, **options)
+        writers = [
+            partial(write_audio, values=values, sample_rate=clip.sample_rate)
+            for values, clip in zip(audio, latents, strict=True)
+        ]
+    sizes = (_BYTES * clip.samples * clip.channels for clip in latents)
+    return [Rendering(*both) for both in zip(writers, sizes, strict=True)]

@@ -119,9 +119,9 @@ class WebDatasetWriter:
             # What a killed process left.
             self._part.unlink(missing_ok=True)
             return
-        archive, self._archive = self._archive, None
         try:
-            archive.close()
+            self._archive.close()
+            self._archive = None
             publish(self._part, next_path(self.out, self.rank), self.model)
         except OSError as error:
             raise self._failed(error) from None
@@ -134,7 +134,11 @@ class WebDatasetWriter:
 
     def _failed(self, error: OSError) -> OSError:
         """Nothing is kept of the shard; the next call makes its clips again."""
-        self._archive = None
+        archive, self._archive = self._archive, None
+        with contextlib.suppress(OSError):
+            # An open file keeps its place on the disk, whatever becomes of its name.
+            if archive is not None and archive.fileobj is not None:
+                archive.fileobj.close()
         with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
         return OSError(error.errno, error.strerror or str(error), str(self._part))
