@@ -1,6 +1,6 @@
 """How fast a folder of short files is encoded: `zoo.encode_folder` against loops over its files.
 
-Run:     python benchmarks/folder.py [--files 200] [--seconds 2] [--model starter_22k] [--record]
+Run:     python benchmarks/folder.py [--files 200] [--seconds 1] [--model starter_22k] [--record]
 Files:   practice audio, 44.1 kHz stereo, half wav and half flac, of one length and of many (half to
          one and a half times as long), in a temporary folder.
 Sides:   zoo.encode_folder with its defaults; a loop with `zoo.Codec`, file by file; a loop with
@@ -41,7 +41,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--files", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=2.0, help="mean length of a file")
+    parser.add_argument("--seconds", type=float, default=1.0, help="mean length of a file")
     parser.add_argument("--model", default="starter_22k", help="a name of `zoo list models`")
     parser.add_argument("--record", action="store_true", help="write the figures to results/")
     given = parser.parse_args()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from zoo.errors import AudioError, CheckpointError
 from zoo.inference.encoded import Encoded, check_posterior, encoded, fitted
 from zoo.inference.latents import Latents
 from zoo.inference.long_files import decode_file, encode_file
+from zoo.inference.similar import side_by_side
 from zoo.inference.streams import StreamDecoder, StreamEncoder
 from zoo.load import placed
 from zoo.models.chunking import finite
@@ -80,24 +81,32 @@ class Codec:
             audio, sample_rate = audio.values, audio.sample_rate
         rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
         clip = _checked(audio)
-        made = self.encode_batch(
-            fitted(clip.to(self.device), rate, self.model)[None], posterior=posterior
-        )
+        fits = fitted(clip.to(self.device), rate, self.model)
+        (made,) = self.encode_batch([fits], posterior=posterior)
         return made.of_one_clip(rate, clip.shape[-1], clip.shape[0], self.fingerprint)
 
     @torch.inference_mode()
-    def encode_batch(self, audio: Tensor, *, posterior: bool = False) -> Encoded:
-        """Clips of one length that fit the model to latents, each as if it were alone.
+    def encode_batch(self, clips: Sequence[Tensor], *, posterior: bool = False) -> list[Encoded]:
+        """Clips that fit the model to latents, each a batch of one, and each as if it were alone.
 
         Args:
-            audio: (batch, in_channels, samples) at the model's rate, whole frames.
+            clips: (in_channels, samples) at the model's rate, whole frames. Of one length, or each
+                of as many frames as both parts of `model.encoder_context` together.
             posterior: as of `encode`.
 
         Raises:
             CheckpointError: for the posterior of a model that has none.
+            NotImplementedError: for several lengths and a model that sees all of the signal.
         """
-        audio = audio.to(self.device, self._dtype)
-        return encoded(self.model, audio, posterior, encode=self._encode)
+        clips = [clip.to(self.device, self._dtype) for clip in clips]
+        model = self.model
+        if len({clip.shape[-1] for clip in clips}) == 1:
+            return encoded(model, torch.stack(clips), posterior, encode=self._encode).split()
+        network = partial(self._encode, skip_bottleneck=True)
+        units = (model.downsampling_ratio, 1)
+        whole = side_by_side(network, clips, model.encoder_context, units)
+        through = model.through_bottleneck
+        return [encoded(model, values[None], posterior, encode=through) for values in whole]
 
     @torch.inference_mode()
     def decode(self, latents: Latents, **options: Any) -> Tensor:
@@ -117,19 +126,28 @@ class Codec:
 
     @torch.inference_mode()
     def decode_batch(self, latents: Sequence[Latents], **options: Any) -> list[Tensor]:
-        """What `decode` gives for each of several latents with the same number of frames.
+        """What `decode` gives for each of several latents, all with tokens or all without.
 
-        A diffusion decoder takes them one by one, as each clip has noise of its own.
+        They have the same number of frames, or each as many as both parts of
+        `model.decoder_context` together. A diffusion decoder takes them one by one, as each clip
+        has noise of its own.
 
         Raises:
             CheckpointError: for latents of another model.
+            NotImplementedError: for several lengths and a model that sees all of the latents.
         """
         if len(latents) == 1 or isinstance(self.model, DiffusionAutoencoder):
             return [self.decode(clip, **options) for clip in latents]
         for clip in latents:
             self._check(clip)
         inputs = [self.decoder_input(clip, options) for clip in latents]
-        audio = self._decode(torch.stack([values for values, _ in inputs]), **inputs[0][1])
+        values = [each for each, _ in inputs]
+        network = partial(self._decode, **inputs[0][1])
+        if len({each.shape[-1] for each in values}) == 1:
+            audio: Sequence[Tensor] = network(torch.stack(values)).unbind()
+        else:
+            units = (1, self.model.downsampling_ratio)
+            audio = side_by_side(network, values, self.model.decoder_context, units)
         return [self._as_it_was(one, clip) for one, clip in zip(audio, latents, strict=True)]
 
     def decode_file(self, latents: Latents, path: str | Path, **options: Any) -> None:

@@ -34,21 +34,23 @@ class Encoded:
         self, sample_rate: int, samples: int, channels: int, fingerprint: str
     ) -> Latents:
         """The only clip of the batch, on the CPU, with the facts of `Latents`."""
-        return self.of_clip(0, sample_rate, samples, channels, fingerprint)
-
-    def of_clip(
-        self, index: int, sample_rate: int, samples: int, channels: int, fingerprint: str
-    ) -> Latents:
-        """One clip of the batch, on the CPU, with the facts of `Latents`."""
         return Latents(
-            self.values[index].cpu(),
+            self.values[0].cpu(),
             sample_rate,
             samples,
             channels,
             fingerprint,
-            std=None if self.std is None else self.std[index].cpu(),
-            tokens=None if self.tokens is None else self.tokens[index].cpu(),
+            std=None if self.std is None else self.std[0].cpu(),
+            tokens=None if self.tokens is None else self.tokens[0].cpu(),
         )
+
+    def split(self) -> list[Encoded]:
+        """Each clip as a batch of one."""
+        pieces = [
+            [None] * len(self.values) if part is None else part.split(1)
+            for part in (self.std, self.tokens)
+        ]
+        return [Encoded(*parts) for parts in zip(self.values.split(1), *pieces, strict=True)]
 
 
 def encoded(

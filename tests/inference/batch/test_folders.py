@@ -16,6 +16,8 @@ import zoo
 from tests.data.material import waves, write_waves
 from tests.inference.batch.material import FSQ, folder_of_audio, tiny_codec
 from zoo.errors import AudioError, CheckpointError, ZooError
+from zoo.inference.batch import jobs
+from zoo.inference.batch.readers import AudioReader
 from zoo.inference.batch.run import Options
 from zoo.inference.latents import Latents
 
@@ -65,13 +67,41 @@ def test_clips_are_batched_and_long_ones_streamed(tmp_path, monkeypatch):
     monkeypatch.setattr(
         codec,
         "encode_batch",
-        lambda x, **k: (calls.append(tuple(x.shape)), encode_batch(x, **k))[1],
+        lambda x, **k: (calls.append([y.shape for y in x]), encode_batch(x, **k))[1],
     )
     zoo.encode_folder(codec, tmp_path / "in", tmp_path / "out", options=INLINE)
-    assert calls == [(6, 2, 2000)]
+    assert calls == [[(2, 2000)] * 6]
     found = Latents.load(tmp_path / "out" / "long.safetensors")
     expected = tiny_codec().model.encode(zoo.read_audio(tmp_path / "in" / "long.wav").values[None])
     torch.testing.assert_close(found.values, expected[0], atol=1e-5, rtol=0)
+
+
+def test_clips_of_similar_length_are_batched_where_that_is_exact(tmp_path, monkeypatch):
+    lengths = {f"{number}": 1500 + 40 * number for number in range(7)}
+    lengths |= {"short": 60, "shorter": 30, "much longer": 9000}
+    audio, codec = tmp_path / "in", tiny_codec()
+    for number, (name, samples) in enumerate(lengths.items()):
+        write_waves(audio / f"{name}.wav", samples, 2, 16000, seed=number)
+    # As beside a GPU.
+    for side in ("encoder", "decoder"):
+        assert jobs._similar(codec, side) is None
+    contexts = {
+        side: sum(getattr(codec.model, f"{side}_context")) for side in ("encoder", "decoder")
+    }
+    monkeypatch.setattr(jobs, "_similar", lambda codec, side: contexts[side])
+    calls, load = [], AudioReader.load
+    monkeypatch.setattr(
+        AudioReader, "load", lambda self, s: (calls.append(len(s)), load(self, s))[1]
+    )
+    zoo.encode_folder(codec, audio, tmp_path / "out", options=INLINE)
+    assert sorted(calls) == [1, 1, 1, 7]
+    zoo.decode_folder(codec, tmp_path / "out", tmp_path / "back", options=INLINE)
+    for name in lengths:
+        expected = codec.encode(audio / f"{name}.wav")
+        found = Latents.load(tmp_path / "out" / f"{name}.safetensors")
+        torch.testing.assert_close(found.values, expected.values, atol=1e-5, rtol=0)
+        result = zoo.read_audio(tmp_path / "back" / f"{name}.wav").values
+        torch.testing.assert_close(result, codec.decode(expected), atol=1e-5, rtol=0)
 
 
 def test_bad_input_is_handled_or_named_and_stops_nothing(tmp_path):

@@ -15,6 +15,7 @@ from zoo.inference.batch.readers import AudioReader, LatentReader, Loaded, Reade
 from zoo.inference.codec import Codec
 from zoo.inference.latents import Latents
 from zoo.models.chunking import finite
+from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 
 _BYTES = 4
 Made = TypeVar("Made", covariant=True)
@@ -31,6 +32,11 @@ class Job(Protocol[Made]):
 
     def frames_at_once(self, clips: int) -> int:
         """How long each of so many clips may be, in frames, to be processed together."""
+        ...
+
+    @property
+    def similar(self) -> int | None:
+        """Frames that clips need to be processed together with longer ones; None: they can't."""
         ...
 
     def make(self, loaded: Loaded) -> Sequence[Made]:
@@ -50,7 +56,11 @@ class Encoding:
 
     @property
     def reader(self) -> Reader:
-        return _audio_reader(self.codec)
+        return _audio_reader(self.codec, self.similar)
+
+    @property
+    def similar(self) -> int | None:
+        return _similar(self.codec, "encoder")
 
     def frames_at_once(self, clips: int) -> int:
         return _frames(self.codec, "encode", clips)
@@ -74,7 +84,11 @@ class Decoding:
 
     @property
     def reader(self) -> Reader:
-        return LatentReader()
+        return LatentReader(self.similar)
+
+    @property
+    def similar(self) -> int | None:
+        return _similar(self.codec, "decoder")
 
     def frames_at_once(self, clips: int) -> int:
         return _frames(self.codec, "decode", clips)
@@ -90,7 +104,13 @@ class Reconstruction(Decoding):
 
     @property
     def reader(self) -> Reader:
-        return _audio_reader(self.codec)
+        return _audio_reader(self.codec, self.similar)
+
+    @property
+    def similar(self) -> int | None:
+        sides = [_similar(self.codec, side) for side in ("encoder", "decoder")]
+        needed = [frames for frames in sides if frames is not None]
+        return max(needed) if len(needed) == len(sides) else None
 
     def frames_at_once(self, clips: int) -> int:
         return min(_frames(self.codec, side, clips) for side in ("encode", "decode"))
@@ -99,10 +119,21 @@ class Reconstruction(Decoding):
         return _decoded(self.codec, _encoded(self.codec, loaded), self.options)
 
 
-def _audio_reader(codec: Codec) -> AudioReader:
+def _audio_reader(codec: Codec, similar: int | None) -> AudioReader:
     model = codec.model
     streams = hasattr(model, "encode_stream") and finite(model.encode_stream) is not None
-    return AudioReader(model.sample_rate, model.in_channels, model.downsampling_ratio, streams)
+    sizes = (model.sample_rate, model.in_channels, model.downsampling_ratio)
+    return AudioReader(*sizes, streams, similar)
+
+
+def _similar(codec: Codec, side: str) -> int | None:
+    """Only a GPU is not busy with one clip: elsewhere, what is computed twice is lost."""
+    model = codec.model
+    name = f"{side}_context"
+    if codec.device.type == "cpu" or isinstance(model, DiffusionAutoencoder):
+        return None
+    context = finite(lambda: getattr(model, name)) if hasattr(type(model), name) else None
+    return None if context is None else sum(context)
 
 
 def _frames(codec: Codec, side: str, clips: int) -> int:
@@ -118,8 +149,8 @@ def _encoded(codec: Codec, loaded: Loaded, posterior: bool = False) -> list[Late
         return [codec.encode(source.path, posterior=posterior) for source in loaded.sources]
     made = codec.encode_batch(loaded.content, posterior=posterior)
     return [
-        made.of_clip(index, clip.sample_rate, clip.samples, clip.channels, codec.fingerprint)
-        for index, clip in enumerate(loaded.clips)
+        each.of_one_clip(clip.sample_rate, clip.samples, clip.channels, codec.fingerprint)
+        for each, clip in zip(made, loaded.clips, strict=True)
     ]
 
 

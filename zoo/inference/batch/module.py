@@ -169,7 +169,7 @@ def _one(loaded: Loaded, index: int) -> Loaded:
         loaded,
         sources=loaded.sources[only],
         clips=loaded.clips[only],
-        content=loaded.content[only],
+        content=loaded.content and loaded.content[only],
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ Batch = tuple[Source, ...]
 
 _THREADS = 8
 _AT_ONCE = 4096
+_LONGER = 1.25
 # What a file costs besides its length, in seconds of audio.
 _COST_SECONDS = 1.0
 
@@ -60,6 +60,7 @@ def make_plan(
     frames_at_once: Callable[[int], int],
     *,
     most_clips: int,
+    similar: int | None = None,
     verify: bool = False,
     progress: Callable[[Sequence[Source]], Iterable[Source]] = iter,
 ) -> Plan:
@@ -68,6 +69,7 @@ def make_plan(
     Args:
         frames_at_once: how long each of so many clips may be, to be processed together.
         most_clips: in a batch.
+        similar: frames that clips need to be processed together with longer ones; None: they can't.
         verify: compare the contents of sources that are done, not their times alone.
         progress: wraps the sources.
     """
@@ -83,7 +85,7 @@ def make_plan(
         except MISHAPS as error:
             return Failure.of(source.path, error)
 
-    by_length: dict[int, list[Source]] = defaultdict(list)
+    lengths: list[tuple[int, Source]] = []
     failures, skipped = list(found.failures), 0
     with ThreadPoolExecutor(_THREADS) as threads:
         for some in _slices(progress(found.sources)):
@@ -93,14 +95,27 @@ def make_plan(
                 elif isinstance(seen, Failure):
                     failures.append(seen)
                 else:
-                    by_length[seen[1]].append(seen[0])
+                    lengths.append((seen[1], seen[0]))
     at_once = lru_cache(maxsize=None)(frames_at_once)
     batches: list[Batch] = []
-    for frames, sources in by_length.items():
-        fitting = (clips for clips in range(most_clips, 1, -1) if at_once(clips) >= frames)
-        count = next(fitting, 1)
-        batches += (tuple(sources[i : i + count]) for i in range(0, len(sources), count))
+    batch: list[tuple[int, Source]] = []
+    for frames, source in sorted(lengths, key=lambda each: (each[0], each[1].name)):
+        shortest = batch[0][0] if batch else frames
+        full = len(batch) == most_clips or (batch and at_once(len(batch) + 1) < frames)
+        if full or not _alike(shortest, frames, similar):
+            batches.append(tuple(each for _, each in batch))
+            batch = []
+        batch.append((frames, source))
+    if batch:
+        batches.append(tuple(each for _, each in batch))
     return Plan(tuple(batches), skipped, tuple(failures))
+
+
+def _alike(shortest: int, frames: int, similar: int | None) -> bool:
+    """Whether a batch may hold both; little of it is filled up, and little computed twice."""
+    if frames == shortest:
+        return True
+    return similar is not None and shortest >= 2 * similar and frames <= _LONGER * shortest
 
 
 def _slices(sources: Iterable[Source]) -> Iterable[list[Source]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -46,8 +46,8 @@ class Loaded:
 
     Attributes:
         sources, clips: of each.
-        content: audio (batch, in_channels, samples), or a list of `Latents`; None for a clip that
-            is so long that it is read piece by piece.
+        content: audio (in_channels, samples) of each, or its `Latents`; None for a clip that is so
+            long that it is read piece by piece.
     """
 
     sources: tuple[Source, ...]
@@ -66,18 +66,25 @@ class Reader(Protocol):
         ...
 
     def load(self, sources: Sequence[Source]) -> list[Loaded | Failure]:
-        """All sources, in groups of one length; a broken one is a failure."""
+        """All sources, in groups that fit together; a broken one is a failure."""
         ...
 
 
 @dataclass(frozen=True)
 class AudioReader:
-    """Reads audio as a model takes it: its rate in Hz, channels, samples per frame."""
+    """Reads audio as a model takes it: its rate in Hz, channels, samples per frame.
+
+    Args:
+        streams: whether the model can take a long clip piece by piece.
+        similar: frames that clips of several lengths must have to be processed together; None
+            where only those of one length can be.
+    """
 
     sample_rate: int
     in_channels: int
     downsampling_ratio: int
     streams: bool
+    similar: int | None = None
     suffixes: tuple[str, ...] = AUDIO_SUFFIXES
 
     def extent(self, source: Source) -> Extent:
@@ -86,7 +93,7 @@ class AudioReader:
         return Extent(info.seconds, -(-samples // self.downsampling_ratio))
 
     def load(self, sources: Sequence[Source]) -> list[Loaded | Failure]:
-        groups: dict[int, list[tuple[Source, Clip, torch.Tensor]]] = {}
+        whole: list[tuple[Source, Clip, torch.Tensor]] = []
         loaded: list[Loaded | Failure] = []
         for source in sources:
             try:
@@ -101,19 +108,18 @@ class AudioReader:
                 # The header of an mp3 may be wrong: only what was read counts.
                 clip = Clip(audio.sample_rate, samples, channels)
                 values = fitted(audio.values, audio.sample_rate, self)
-                groups.setdefault(values.shape[-1], []).append((source, clip, values))
+                whole.append((source, clip, values))
             except MISHAPS as error:
                 loaded.append(Failure.of(source.path, error))
-        for group in groups.values():
-            members, clips, values = zip(*group, strict=True)
-            loaded.append(Loaded(members, clips, torch.stack(values)))
-        return loaded
+        ratio = self.downsampling_ratio
+        return loaded + _grouped(whole, lambda clip: ("", clip.shape[-1] // ratio), self.similar)
 
 
 @dataclass(frozen=True)
 class LatentReader:
-    """Reads the .safetensors files of `zoo encode`."""
+    """Reads the .safetensors files of `zoo encode`. `similar` as of `AudioReader`."""
 
+    similar: int | None = None
     suffixes: tuple[str, ...] = (".safetensors",)
 
     def extent(self, source: Source) -> Extent:
@@ -128,19 +134,36 @@ class LatentReader:
             raise CheckpointError(f"{source.path}: not a latent file of zoo") from None
 
     def load(self, sources: Sequence[Source]) -> list[Loaded | Failure]:
-        groups: dict[Any, list[tuple[Source, Clip, Latents]]] = {}
+        whole: list[tuple[Source, Clip, Latents]] = []
         failures: list[Loaded | Failure] = []
         for source in sources:
             try:
                 latents = Latents.load(source.path)
                 clip = Clip(latents.sample_rate, latents.samples, latents.channels)
-                kind = {name: tensor.shape for name, tensor in latents.tensors().items()}
-                group = groups.setdefault(str(kind), [])
-                group.append((known(source), clip, latents))
+                whole.append((known(source), clip, latents))
             except MISHAPS as error:
                 failures.append(Failure.of(source.path, error))
-        whole = (zip(*group, strict=True) for group in groups.values())
-        return [*failures, *(Loaded(*map(tuple, parts)) for parts in whole)]
+        return failures + _grouped(whole, _kind, self.similar)
+
+
+def _kind(latents: Latents) -> tuple[str, int]:
+    """What latents must share to be decoded together, and their length in frames."""
+    (name, tensor), *_ = latents.tensors().items()
+    return f"{name} {tensor.shape[0]}", latents.frames
+
+
+def _grouped(
+    clips: list[tuple[Source, Clip, Any]],
+    kind: Callable[[Any], tuple[str, int]],
+    similar: int | None,
+) -> list[Loaded | Failure]:
+    """Of one kind and length; or of several lengths, where all are long enough for that."""
+    groups: dict[tuple[str, int], list[tuple[Source, Clip, Any]]] = {}
+    for clip in clips:
+        name, frames = kind(clip[2])
+        mixed = similar is not None and frames >= similar
+        groups.setdefault((name, -1 if mixed else frames), []).append(clip)
+    return [Loaded(*map(tuple, zip(*group, strict=True))) for group in groups.values()]
 
 
 def known(source: Source) -> Source:

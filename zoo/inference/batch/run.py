@@ -152,6 +152,7 @@ def _planned(
         keeper,
         job.frames_at_once,
         most_clips=options.batch_size,
+        similar=job.similar,
         verify=options.verify,
         progress=looking,
     )
