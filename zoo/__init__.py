@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zoo.data.files import read_audio, write_audio
     from zoo.data.latents import LatentDataModule
     from zoo.evaluation.files import evaluate
+    from zoo.inference.batch.folders import decode_folder, encode_folder, reconstruct_folder
     from zoo.inference.batch.manifest import write_manifest
     from zoo.inference.codec import Codec
     from zoo.inference.fast import fast
@@ -30,6 +31,8 @@ __all__ = [
     "TrainingError",
     "ZooError",
     "__version__",
+    "decode_folder",
+    "encode_folder",
     "evaluate",
     "fast",
     "from_checkpoint",
@@ -38,6 +41,7 @@ __all__ = [
     "list_models",
     "list_recipes",
     "read_audio",
+    "reconstruct_folder",
     "write_audio",
     "write_manifest",
 ]
@@ -46,6 +50,8 @@ _HOME = {
     "Codec": "zoo.inference.codec",
     "LatentDataModule": "zoo.data.latents",
     "Latents": "zoo.inference.latents",
+    "decode_folder": "zoo.inference.batch.folders",
+    "encode_folder": "zoo.inference.batch.folders",
     "evaluate": "zoo.evaluation.files",
     "fast": "zoo.inference.fast",
     "from_checkpoint": "zoo.load",
@@ -54,6 +60,7 @@ _HOME = {
     "list_models": "zoo.config.library",
     "list_recipes": "zoo.config.library",
     "read_audio": "zoo.data.files",
+    "reconstruct_folder": "zoo.inference.batch.folders",
     "write_audio": "zoo.data.files",
     "write_manifest": "zoo.inference.batch.manifest",
 }

@@ -35,6 +35,7 @@ class StableAudioToolsWriter:
         rank: of this process; files have the names of their sources on all of them.
         pad_frames: shorter clips are filled up with zeros, as upstream's batches need clips that
             are at least as long as its `latent_crop_length`.
+        form: of `form_for`; clips that are kept in another one are not done.
 
     Raises:
         CheckpointError: the path of the folder holds ".npy", which upstream can't read.
@@ -43,7 +44,13 @@ class StableAudioToolsWriter:
     """
 
     def __init__(
-        self, out: Path, fingerprint: str, rank: int = 0, *, pad_frames: int | None = None
+        self,
+        out: Path,
+        fingerprint: str,
+        rank: int = 0,
+        *,
+        pad_frames: int | None = None,
+        form: str | None = None,
     ) -> None:
         if ".npy" in str(out):
             raise CheckpointError(
@@ -53,6 +60,7 @@ class StableAudioToolsWriter:
         self.out = out
         self.fingerprint = fingerprint
         self.pad_frames = pad_frames or 0
+        self.form = form
 
     def done(self, source: Source) -> bool:
         """Whether both files are there, whole, of this source, model and padding."""
@@ -63,7 +71,7 @@ class StableAudioToolsWriter:
             made_so = (known["fingerprint"], len(known["padding_mask"])) == (
                 self.fingerprint,
                 max(known["frames"], self.pad_frames),
-            )
+            ) and self.form in (None, known.get("form"))
             origin = [known["source"][key] for key in ("path", "size", "modified", "content")]
         except (OSError, ValueError, KeyError, TypeError):
             return False
