@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import AudioError, CheckpointError, ConfigError, TrainingError, ZooError
 
 if TYPE_CHECKING:
+    from zoo import interop
     from zoo.config.library import list_models, list_recipes
     from zoo.data.files import read_audio, write_audio
     from zoo.data.latents import LatentDataModule
     from zoo.evaluation.files import evaluate
     from zoo.inference.batch.manifest import write_manifest
     from zoo.inference.codec import Codec
+    from zoo.inference.export.exporting import export
     from zoo.inference.latents import Latents
     from zoo.load import from_checkpoint, from_config, from_pretrained
 
@@ -30,9 +32,11 @@ __all__ = [
     "ZooError",
     "__version__",
     "evaluate",
+    "export",
     "from_checkpoint",
     "from_config",
     "from_pretrained",
+    "interop",
     "list_models",
     "list_recipes",
     "read_audio",
@@ -45,6 +49,7 @@ _HOME = {
     "LatentDataModule": "zoo.data.latents",
     "Latents": "zoo.inference.latents",
     "evaluate": "zoo.evaluation.files",
+    "export": "zoo.inference.export.exporting",
     "from_checkpoint": "zoo.load",
     "from_config": "zoo.load",
     "from_pretrained": "zoo.load",
@@ -58,6 +63,8 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     # torch takes seconds to import: only what is used is loaded.
+    if name == "interop":
+        return importlib.import_module("zoo.interop")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'zoo' has no attribute '{name}'")
