@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -42,14 +43,19 @@ def test_a_folder_of_ours_is_replaced_and_others_are_not(tmp_path):
     assert mode == 0o666 & ~mask
 
 
+def half_written(out: Path) -> None:
+    with whole_folder(out) as part:
+        (part / "README.md").write_text(f"{MARK}\nnew")
+        raise RuntimeError
+
+
 @pytest.mark.parametrize("before", [False, True])
 def test_what_fails_half_way_leaves_what_was_there(before, tmp_path):
     out = tmp_path / "out"
     if before:
         out.mkdir()
         (out / "README.md").write_text(f"{MARK}\nold")
-    with pytest.raises(RuntimeError), whole_folder(out) as part:
-        (part / "README.md").write_text(f"{MARK}\nnew")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        half_written(out)
     assert [path.name for path in tmp_path.iterdir()] == (["out"] if before else [])
     assert not before or "old" in (out / "README.md").read_text()
