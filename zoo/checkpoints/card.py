@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import zoo
 from zoo.checkpoints.folder import MARK
 from zoo.checkpoints.training_facts import TrainingFacts
 from zoo.config.model import DiffusionAutoencoderConfig, ModelContainer
@@ -24,6 +23,7 @@ class Card:
         layout: what the weights were read from, in words.
         usage: a heading and code for each way to load it.
         files: name and meaning of each file.
+        version: of zoo.
         half: the weights are in half precision.
         licence: of the weights; None where nothing is known.
     """
@@ -35,6 +35,7 @@ class Card:
     facts: TrainingFacts
     usage: Mapping[str, str]
     files: Mapping[str, str]
+    version: str
     half: bool = False
     licence: str | None = None
     tags: tuple[str, ...] = field(default=("audio", "autoencoder"))
@@ -43,7 +44,7 @@ class Card:
         """The card in Markdown, with the head that the Hugging Face hub reads."""
         return "\n".join([
             *self._head(), "", MARK, "", f"# {self.title}", "",
-            f"{_words(self.container)}, exported by zoo {zoo.__version__}.", "",
+            f"{_words(self.container)}, exported by zoo {self.version}.", "",
             *_table("file", self.files), "",
             "## Network", "", *_table("", self._network()), "",
             "## Training", "", *self._training(), "",

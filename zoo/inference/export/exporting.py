@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from zoo import interop
+from zoo import __version__, interop
 from zoo.checkpoints import to_diffusers
 from zoo.checkpoints.card import Card
 from zoo.checkpoints.files import CONFIG_KEY, TRAINING_KEY
@@ -105,6 +105,7 @@ def export(
             facts=facts,
             usage=usage.of_format(format, container),
             files={name: usage.FILES[name] for name in names},
+            version=__version__,
             half=half,
             licence=licence,
             tags=usage.tags(format, container),
