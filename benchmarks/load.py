@@ -1,11 +1,11 @@
 """From a file to a ready model: time and memory, against stable-audio-tools; and a full round trip.
 
 Run:     python benchmarks/load.py [--repeats 5] [--threads 2] [--record]
-Work:    the config `oobleck_vae_44k` (156 M weights) with random weights, written once to a temporary
-         folder in each form and read from the disk's cache. stable-audio-tools does what its
-         `get_pretrained_model` does with a downloaded file. Each load is in a process of its own,
-         which has loaded a tiny model of the same kind before, so that no import is counted; the
-         sides take turns.
+Work:    the config `oobleck_vae_44k` (156 M weights) with random weights, written once to a
+         temporary folder in each form and read from the disk's cache. stable-audio-tools does
+         what its `get_pretrained_model` does with a downloaded file. Each load is in a process of
+         its own, which has loaded a tiny model of the same kind before, so that no import counts;
+         the sides take turns.
 Figures: medians of the time, and of the most memory that the process held (peak of the resident
          set) over what it held before, in parts of the weights in single precision. Goals: 3 times
          as fast, and at most 1.2 times the weights.

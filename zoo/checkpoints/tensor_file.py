@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import math
+import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -108,7 +111,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     try:
         save_file(own, path, {**metadata, SUMS_KEY: json.dumps(sums)})
     except SafetensorError as error:
-        raise OSError(0, str(error), str(path)) from None
+        # The library puts the system's number into words.
+        match = re.search(r"os error (\d+)", str(error))
+        number = int(match[1]) if match else errno.EIO
+        reason = os.strerror(number) if match else str(error)
+        raise OSError(number, reason, str(path)) from None
 
 
 def _places(path: Path) -> dict[str, _Place]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,12 +194,5 @@ def _named(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Some writers give the system's own words, but no number.
-        number = error.errno or _number(str(error))
         reason = error.strerror or str(error)
-        raise OSError(number, f"{reason}; nothing is written", str(folder)) from None
-
-
-def _number(text: str) -> int:
-    match = re.search(r"os error (\d+)", text)
-    return int(match[1]) if match else errno.EIO
+        raise OSError(error.errno, f"{reason}; nothing is written", str(folder)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import warnings
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def write_program(side: Side, folder: Path) -> str:
             torch.export.save(program, path)
         except RuntimeError as error:
             # torch's writer has no other words for a full disk.
-            raise OSError(0, str(error).splitlines()[0], str(path)) from None
+            raise OSError(errno.EIO, str(error).splitlines()[0], str(path)) from None
         again = torch.export.load(path).module()
     found = difference(side, again)
     return f"{path.name}: reloaded, differs from the model by at most {found:.1e}"
