@@ -28,6 +28,8 @@ COMMANDS = {
     "diff",
     "schema",
     "pull",
+    "export",
+    "push",
 }
 
 

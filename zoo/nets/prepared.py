@@ -72,7 +72,7 @@ class FoldedNetwork(Prepared):
         folded = copy.deepcopy(self.network, shared)
         for module in folded.modules():
             if isinstance(module, WeightNorm):
-                module.folded = module.weight
+                module.fold()
         # In a list, so that its parameters don't count twice.
         self._folded = [folded]
 
