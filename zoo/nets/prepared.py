@@ -34,7 +34,8 @@ class Prepared(nn.Module):
         if not self.on:
             return self.network(x)
         self._prepare()
-        return self._run(x)
+        with torch.no_grad():
+            return self._run(x)
 
     def stream(self) -> Stream:
         """A new stream; see `zoo.nets.streams`."""

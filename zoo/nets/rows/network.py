@@ -132,5 +132,5 @@ def _stream(layer: RowLayer | nn.Module, memory: Scratch) -> Stream:
 
 
 def _swapped(x: Tensor) -> Tensor:
-    """(batch, channels, samples) to (batch, samples, channels), or back."""
-    return x.transpose(1, 2).contiguous()
+    """(batch, channels, samples) to (batch, samples, channels), or back; always a copy."""
+    return x.transpose(1, 2).clone(memory_format=torch.contiguous_format)
