@@ -19,7 +19,7 @@ from tests.models.diffusion.examples import (
 )
 from tests.oracle import import_upstream
 
-RANDOM = 25
+RANDOM = 15
 kinds = pytest.mark.parametrize("kind", DIFFUSIONS)
 
 
