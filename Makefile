@@ -24,8 +24,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup ## train a tiny VAE for about a minute, then encode and decode a file it never heard
 	$(BIN)/python benchmarks/demo.py
 
-test: setup ## all tests
-	$(BIN)/python -m pytest
+# By files, since some count what the tests before them ran.
+test: setup ## all tests, one process for each core, at most four
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup ## ruff, pyright, import-linter
 	$(BIN)/ruff check .
