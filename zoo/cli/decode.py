@@ -40,7 +40,7 @@ def decode(
 
     content = Latents.load(latents)
     target = audio_target(output, latents, ".decoded.wav")
-    codec = open_codec(model, config, device, weights, partial)
+    codec = open_codec(model, config, device, weights, partial, content.fingerprint)
     options = sampling_options(codec, steps, sampler, seed)
     with naming(latents, target):
         codec.decode_file(content, target, **options)
