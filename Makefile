@@ -40,6 +40,7 @@ format: setup ## let ruff rewrite the code
 
 bench: setup ## every program in benchmarks/, results into benchmarks/results/
 	$(BIN)/python benchmarks/demo.py --record
+	$(BIN)/python benchmarks/starter.py --record
 	$(BIN)/python benchmarks/engines.py --record
 	$(BIN)/python benchmarks/encode.py --record
 	$(BIN)/python benchmarks/decode.py --record

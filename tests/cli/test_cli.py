@@ -51,15 +51,26 @@ def test_reconstruct_prints_figures_and_leaves_the_input(call, run):
     assert read_audio("a.reconstructed.wav").values.shape == (1, 5000)
 
 
-def test_without_a_model_the_newest_run_is_taken_or_asked_for(call, run, tmp_path):
+def test_without_a_model_the_newest_run_is_taken_or_the_one_that_comes_with_zoo(
+    call, run, tmp_path
+):
     sound("a.wav")
     code, _, err = call("encode", "a.wav")
-    assert code == 2
-    assert "zoo train recipe=starter" in err
+    assert code == 0
+    why, using, note = err.splitlines()
+    assert why == "zoo: no --model, and no run under runs/: the small model that comes with zoo"
+    assert "starter_22k.safetensors" in using
+    assert "made-up sounds" in note
     (tmp_path / "runs").symlink_to(run.parents[1])
-    code, _, err = call("encode", "a.wav")
+    code, _, err = call("encode", "a.wav", "-o", "b.safetensors")
     assert code == 0
     assert "using runs/starter/" in err
+    # Each latent file goes back to what made it.
+    code, _, err = call("decode", "b.safetensors")
+    assert (code, "using runs/starter/" in err) == (0, True)
+    code, _, err = call("decode", "a.safetensors")
+    assert (code, "latents of starter_22k" in err) == (0, True)
+    assert probe("a.decoded.wav").samples == 5000
 
 
 def test_weights_with_a_config(call, tiny):
@@ -90,7 +101,7 @@ MISTAKES = [
     (("train", "recipe=starter", "data.folder="), "'data.folder=' has no value"),
     (("train", "recipe=starter", "steps"), "'steps' is no override"),
     (("validate", "nothing"), "unknown model 'nothing'"),
-    (("show", "oobleck"), "did you mean 'oobleck_44k'"),
+    (("show", "ooblek"), "did you mean 'oobleck_44k'"),
     (("encode", "missing.wav"), "missing.wav"),
     (("encode", "text.wav"), "text.wav"),
     (("encode", "empty.wav"), "empty.wav"),

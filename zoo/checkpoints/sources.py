@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zoo.checkpoints.download import cached
+from zoo.checkpoints.download import cached, digest
 from zoo.checkpoints.files import find_checkpoint
 from zoo.checkpoints.hub import is_repository, pull, pulled
 from zoo.checkpoints.reading import Checkpoint, read_checkpoint
-from zoo.config.library import find, folder, list_models
+from zoo.config.library import find, folder, list_models, model_named
 from zoo.config.load import load_config
 from zoo.config.model import ModelContainer
 from zoo.config.pretrained import PublishedWeightsConfig
@@ -39,7 +39,7 @@ def find_source(source: str | Path, revision: str | None = None) -> Source:
     name = str(source)
     if Path(source).exists():
         return Source(find_checkpoint(source))
-    if name in list_models():
+    if model_named(name):
         container = load_config(name)
         if container.published is None:
             raise CheckpointError(
@@ -87,8 +87,18 @@ def published_source(
         path = _from_address(given, given.url)
     else:
         beside = folder("configs") if config is None else find("configs", str(config)).parent
-        path = find_checkpoint(beside / given.file)
+        path = _beside(given, beside)
     return Source(path, given.part, container)
+
+
+def _beside(given: PublishedWeightsConfig, folder: Path) -> Path:
+    path = find_checkpoint(folder / given.file)
+    if given.sha256 is not None and not (found := digest(path)).startswith(given.sha256):
+        raise CheckpointError(
+            f"{path}: not the weights that its config names: its sha256 is {found}, but should be "
+            f"{given.sha256}; install zoo again, or take the file from where the config comes from"
+        )
+    return path
 
 
 def _from_address(given: PublishedWeightsConfig, url: str) -> Path:

@@ -101,7 +101,7 @@ def _decode_file(
 
     content = Latents.load(latents)
     target = audio_target(output, latents, ".decoded.wav")
-    codec = opening.codec()
+    codec = opening.codec(made_by=content.fingerprint)
     options = sampling_options(codec, *sampling)
     with naming(latents, target):
         codec.decode_file(content, target, **options)

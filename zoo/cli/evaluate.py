@@ -85,11 +85,11 @@ def _is_model(path: Path) -> bool:
     """Whether `path` is no audio, but what `--model` takes."""
     from zoo.checkpoints.files import SUFFIXES
     from zoo.checkpoints.hub import is_repository
-    from zoo.config.library import list_models
+    from zoo.config.library import model_named
 
     if path.suffix in SUFFIXES or any((path / name).exists() for name in _FOLDERS):
         return True
-    named = str(path) in list_models() or is_repository(str(path))
+    named = bool(model_named(str(path))) or is_repository(str(path))
     return named and not path.exists() and not path.suffix
 
 

@@ -94,11 +94,10 @@ class Opening:
     weights: Weights
     partial: bool
 
-    def codec(self, device: str | None = None) -> Codec:
-        """Raises: CheckpointError, ConfigError."""
-        return open_codec(
-            self.model, self.config, device or self.device, self.weights, self.partial
-        )
+    def codec(self, device: str | None = None, made_by: str | None = None) -> Codec:
+        """As `open_codec`. Raises: CheckpointError, ConfigError."""
+        device = device or self.device
+        return open_codec(self.model, self.config, device, self.weights, self.partial, made_by)
 
 
 class Work(Protocol):

@@ -27,7 +27,7 @@ ModelOption = Annotated[
         "-m",
         help="Checkpoint, weight file, run folder (its best checkpoint), folder of another "
         "package, name of `zoo list models` with weights, or owner/name on the Hugging Face hub. "
-        "Default: the newest run under runs/.",
+        "Default: the newest run under runs/, or without one the small model that comes with zoo.",
     ),
 ]
 ConfigOption = Annotated[
@@ -53,21 +53,21 @@ def open_codec(
     device: str,
     weights: Weights = Weights.averaged,
     partial: bool = False,
+    made_by: str | None = None,
 ) -> Codec:
-    """The codec that the options ask for. Raises: CheckpointError, ConfigError."""
-    from zoo.checkpoints.files import newest_run
+    """The codec that the options ask for.
+
+    Args:
+        made_by: fingerprint of the latents that it is to decode.
+
+    Raises: CheckpointError, ConfigError.
+    """
     from zoo.inference.codec import Codec
     from zoo.load import from_config, from_pretrained
 
-    if model is None:
-        newest = newest_run()
-        if newest is None:
-            raise CheckpointError(
-                "no model: there is no checkpoint under runs/; "
-                "train one (`zoo train recipe=starter`) or name one with --model"
-            )
-        model = str(newest)
     device = known_device(device)
+    if model is None:
+        model = _unnamed(made_by)
     if config is not None:
         network = from_config(config, checkpoint=model, weights=weights.value, partial=partial)
     else:
@@ -75,6 +75,24 @@ def open_codec(
     codec = Codec(network, device=device)
     tell(network)
     return codec
+
+
+def _unnamed(made_by: str | None) -> str:
+    """The newest run; the model that comes with zoo if there is none, and for its own latents."""
+    from zoo.checkpoints.files import newest_run
+    from zoo.checkpoints.fingerprint import fingerprint
+    from zoo.config.library import INCLUDED
+    from zoo.load import from_pretrained
+
+    newest = newest_run()
+    if newest is None:
+        why = "no --model, and no run under runs/"
+    elif made_by is not None and made_by == fingerprint(from_pretrained(INCLUDED)):
+        why = f"latents of {INCLUDED}"
+    else:
+        return str(newest)
+    print(f"zoo: {why}: the small model that comes with zoo", file=sys.stderr)
+    return INCLUDED
 
 
 def tell(model: AudioAutoencoder) -> None:
