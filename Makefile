@@ -52,6 +52,7 @@ bench: setup ## every program in benchmarks/, results into benchmarks/results/
 	$(BIN)/python benchmarks/chunks.py runs/diffusion/*_0 --record
 	$(BIN)/python benchmarks/memory.py --record
 	$(BIN)/python benchmarks/load.py --record
+	$(BIN)/python benchmarks/folder.py --record
 	$(BIN)/python benchmarks/install.py
 
 schema: setup ## rewrite the JSON schemas in docs/schema/

@@ -1,11 +1,11 @@
 """How fast a folder of short files is encoded: `zoo.encode_folder` against loops over its files.
 
-Run:     python benchmarks/folder.py [--files 200] [--seconds 1] [--model starter_22k] [--record]
+Run:     python benchmarks/folder.py [--files 200] [--seconds 1] [--threads N] [--record]
 Files:   practice audio, 44.1 kHz stereo, half wav and half flac, of one length and of many (half to
          one and a half times as long), in a temporary folder.
 Sides:   zoo.encode_folder with its defaults; a loop with `zoo.Codec`, file by file; a loop with
          upstream's class, as its users write it: read, preprocess, `encode_audio`, `np.save`. Same
-         random weights, all threads. Each side runs once to warm up, on a few files, then REPEATS
+         random weights. Each side runs once to warm up, on a few files, then REPEATS
          times in turn; the median counts.
 Figures: seconds, × realtime, ratios to the two loops. The start of Python is not part of it.
 """
@@ -43,8 +43,10 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1.0, help="mean length of a file")
     parser.add_argument("--model", default="starter_22k", help="a name of `zoo list models`")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--record", action="store_true", help="write the figures to results/")
     given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     theirs = zoo.from_config(given.model, engine="stable-audio-tools")
     codec = zoo.Codec(zoo.from_config(given.model))
     codec.model.load_state_dict(theirs.state_dict())

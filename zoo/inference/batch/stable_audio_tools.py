@@ -81,7 +81,8 @@ class StableAudioToolsWriter:
         """Writes both files; the json, which makes them count, comes last.
 
         Raises:
-            CheckpointError: for posteriors, which have no place in this layout.
+            CheckpointError: for posteriors, which have no place in this layout; for another json
+                of that name.
             OSError: where the disk refuses.
         """
         kept = arrays(latents)
@@ -94,6 +95,11 @@ class StableAudioToolsWriter:
         missing = max(0, self.pad_frames - latents.frames)
         content = npy_bytes(np.pad(array, ((0, 0), (0, missing))))
         values, facts = self._paths(source.name)
+        if not _is_ours(facts):
+            raise CheckpointError(
+                f"{source.path}: {facts} exists and is not of latents, so it is not overwritten; "
+                "choose another output folder, or move it"
+            )
         facts.unlink(missing_ok=True)
         write_whole(values, content)
         mask = [1] * latents.frames + [0] * missing
@@ -107,6 +113,14 @@ class StableAudioToolsWriter:
     def _paths(self, name: str) -> tuple[Path, Path]:
         safe = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", name)
         return self.out / f"{safe}.npy", self.out / f"{safe}.json"
+
+
+def _is_ours(facts: Path) -> bool:
+    """Whether a json is of latents, or missing."""
+    try:
+        return not facts.exists() or "padding_mask" in json.loads(facts.read_bytes())
+    except (OSError, ValueError):
+        return False
 
 
 def _upstreams(source: Source, latents: Latents) -> dict[str, Any]:
