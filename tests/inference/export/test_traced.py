@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,10 @@ def test_onnx_and_programs_compute_what_the_model_does(tmp_path):
         torch.testing.assert_close(reload["decoder"](latents), decoded, atol=1e-5, rtol=1e-5)
     written = json.loads((tmp_path / "onnx" / "model_config.json").read_text())
     assert written == model.config.to_dict()
+    # No places of this machine.
+    here = str(Path(zoo.__file__).parent).encode()
+    for path in (tmp_path / "onnx", tmp_path / "programs"):
+        assert not [file.name for file in path.iterdir() if here in file.read_bytes()]
     # The model itself keeps its form.
     assert model.encoder.layers[0].weight_g is not None
     assert "# Mine" in (tmp_path / "onnx" / "README.md").read_text()

@@ -55,6 +55,9 @@ def write_onnx(side: Side, folder: Path) -> str:
             raise CheckpointError(
                 f"the {side.name} of this network has no form in ONNX: {reason}"
             ) from None
+        # The places in the code that each operation came from, as they are on this machine.
+        for node in written.model.graph.all_nodes():
+            node.metadata_props.clear()
         written.save(str(path), external_data=size > _LARGE_BYTES)
     if importlib.util.find_spec("onnxruntime") is None:
         return f"{path.name}: not compared, as onnxruntime is not installed ({_INSTALL})"

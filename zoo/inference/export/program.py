@@ -36,6 +36,9 @@ def write_program(side: Side, folder: Path) -> str:
     """
     path = folder / f"{side.name}.pt2"
     program = traced(side)
+    # The places in the code that each operation came from, as they are on this machine.
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
