@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 import pytest
@@ -67,23 +66,3 @@ def test_other_models_come_back():
     assert zoo.fast(other) is other
     plain = nn.Sequential(nn.Linear(1, 1))
     assert torch.equal(zoo.fast(plain)(torch.ones(1, 1)), plain(torch.ones(1, 1)))
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_process_has_threads_of_its_own():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        model = zoo.fast(zoo.from_config(shrunk_autoencoder("oobleck_vae_44k")))
-        audio = torch.randn(2, 2, 8 * model.min_length)
-        with torch.inference_mode():
-            expected = model.encode(audio)
-            child = os.fork()
-            if child == 0:
-                torch.set_num_threads(2)
-                same = torch.equal(model.encode(audio), expected)
-                os._exit(0 if same else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    finally:
-        torch.set_num_threads(before)
