@@ -40,7 +40,7 @@ def on_threads(works: Iterable[Callable[[], None]]) -> None:
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    pool = ThreadPoolExecutor(threads, "rows", initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(threads, "rows", initializer=_take_one_core)
     # Each waits for the others, so that all start.
     gate = threading.Barrier(threads)
     for ready in [pool.submit(gate.wait) for _ in range(threads)]:
@@ -48,6 +48,12 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     # The last setting of any thread is what torch gives to those that are born later.
     torch.set_num_threads(threads)
     return pool
+
+
+def _take_one_core() -> None:
+    # Asked once: else torch would take the setting of others at the first operation.
+    torch.get_num_threads()
+    torch.set_num_threads(1)
 
 
 # A forked process has no threads but one.
