@@ -32,15 +32,22 @@ class Codec:
         model: an autoencoder; it is put into eval mode.
         device: `"auto"` is a GPU if there is one.
         fast: run `zoo.fast(model)`, which gives the same, sooner.
+        compiled: as of `zoo.fast`.
 
     Attributes:
         model: the model given.
         network: what is run.
     """
 
-    def __init__(self, model: Any, device: str | torch.device = "auto", fast: bool = True) -> None:
+    def __init__(
+        self,
+        model: Any,
+        device: str | torch.device = "auto",
+        fast: bool = True,
+        compiled: bool = False,
+    ) -> None:
         self.model = placed(model.eval(), device)
-        self.network = fast_model(self.model) if fast else self.model
+        self.network = fast_model(self.model, compiled) if fast else self.model
 
     @cached_property
     def fingerprint(self) -> str:
