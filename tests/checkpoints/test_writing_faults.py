@@ -116,7 +116,8 @@ def test_a_full_disk_for_programs(tmp_path, monkeypatch):
     from tests.inference.export.test_traced import VAE
     from zoo.inference.export import program
 
-    monkeypatch.setattr(program, "traced", lambda side: None)
+    empty = torch.export.export(torch.nn.Identity(), (torch.ones(1),))
+    monkeypatch.setattr(program, "traced", lambda side: empty)
     monkeypatch.setattr("torch.export.save", full)
     with pytest.raises(OSError, match=r"PytorchStreamWriter failed.*nothing is written"):
         zoo.export(random_model(config=VAE), "torch-export", tmp_path / "out")

@@ -20,7 +20,7 @@ _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 
 def check_target(folder: Path, force: bool = False) -> None:
     """Raises: CheckpointError where `folder` holds what is not zoo's, unless `force` is set."""
-    if folder.exists() and not folder.is_dir():
+    if folder.is_file():
         raise CheckpointError(f"{folder}: is a file; name a folder with --output")
     if not force and _is_foreign(folder):
         raise CheckpointError(
@@ -62,19 +62,25 @@ def _is_foreign(folder: Path) -> bool:
     """Whether there is something in `folder`, and no export of ours."""
     while True:
         try:
-            before = folder.stat().st_ino
+            before = _version(folder)
             card = folder / CARD
             if not any(folder.iterdir()):
                 return False
             known = not any(entry.is_dir() for entry in folder.iterdir()) and card.is_file()
             if known and MARK in card.read_text(encoding="utf-8", errors="replace"):
                 return False
-            if folder.stat().st_ino == before:
+            if _version(folder) == before:
                 return True
         except FileNotFoundError:
             # Another process may be about to put its own there.
             if not folder.exists():
                 return False
+
+
+def _version(folder: Path) -> tuple[int, int]:
+    """Another one for another folder of the same name; numbers alone are used again."""
+    found = folder.stat()
+    return found.st_ino, found.st_ctime_ns
 
 
 def _has_replaced(part: Path, folder: Path) -> bool:
