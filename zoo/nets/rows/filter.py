@@ -49,9 +49,8 @@ class RowFilter:
 
         Those after the first `rows + reach` must be there and finite, and have no effect.
         """
-        if self._fast is not None and self._is_fast(rows):
-            return self._fast.rows_read(rows)
-        return rows + self.reach
+        fast = self._fast
+        return fast.rows_read(rows) if fast and self._is_fast(rows) else rows + self.reach
 
     def into(self, y: Tensor, x: Tensor, plus: Tensor | None = None) -> None:
         """Writes the outputs into all rows of `y`, (rows, out_channels).
@@ -60,9 +59,10 @@ class RowFilter:
             x: (rows_read(rows), in_channels), contiguous.
             plus: added to the outputs, of their shape.
         """
-        rows = len(y)
-        if self._fast is not None and self._is_fast(rows):
-            _sum_into(y, [self._fast.filtered(x, rows), self.bias, plus])
+        rows, fast = len(y), self._fast
+        # By the length, since another thread may have prepared the fast way after `rows_read`.
+        if fast is not None and len(x) == fast.rows_read(rows) and self._is_fast(rows):
+            _sum_into(y, [fast.filtered(x, rows), self.bias, plus])
             return
         _sum_into(y, [self.bias, plus])
         taps = [x[k * self.dilation :][:rows] for k in range(self.taps)]
