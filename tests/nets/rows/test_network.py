@@ -60,12 +60,17 @@ def in_float64(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network).double()
 
 
+@cache
+def rounding(network: nn.Module, channels: int) -> float:
+    """How far the network itself is off the true values, those in float64, over a long signal."""
+    x = torch.randn(1, channels, 2700, generator=torch.Generator().manual_seed(7))
+    return float((network(x) - in_float64(network)(x.double())).abs().max())
+
+
 def assert_near(result: Tensor, network: nn.Module, x: Tensor) -> None:
-    """The true value is that in float64; the network itself is off by some rounding too."""
     expected = in_float64(network)(x.double())
     assert result.shape == expected.shape
-    off = float((network(x) - expected).abs().max())
-    assert (result - expected).abs().max() < 3 * off + 1e-6
+    assert (result - expected).abs().max() < 3 * rounding(network, x.shape[1]) + 1e-6
 
 
 @pytest.fixture(params=[1, 2])
@@ -132,7 +137,7 @@ def test_new_weights_are_taken_over():
     rows(x)
     before = rows(x)
     plain.load_state_dict(BUILD["oobleck encoder"]().state_dict())
-    assert_near(rows(x), plain, x)
+    assert torch.allclose(rows(x), plain(x), rtol=0, atol=1e-5)
     assert not torch.allclose(rows(x), before, atol=1e-3)
 
 
