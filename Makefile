@@ -24,8 +24,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup ## train a tiny VAE for about a minute, then encode and decode a file it never heard
 	$(BIN)/python benchmarks/demo.py
 
-test: setup ## all tests
-	$(BIN)/python -m pytest
+# By files, since some count what the tests before them ran.
+test: setup ## all tests, one process for each core, at most four
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup ## ruff, pyright, import-linter
 	$(BIN)/ruff check .
@@ -41,6 +42,8 @@ bench: setup ## every program in benchmarks/, results into benchmarks/results/
 	$(BIN)/python benchmarks/demo.py --record
 	$(BIN)/python benchmarks/starter.py --record
 	$(BIN)/python benchmarks/engines.py --record
+	$(BIN)/python benchmarks/encode.py --record
+	$(BIN)/python benchmarks/decode.py --record
 	$(BIN)/python benchmarks/train_step.py --record
 	$(BIN)/python benchmarks/data.py --record
 	$(BIN)/python benchmarks/quality.py --record
@@ -48,6 +51,8 @@ bench: setup ## every program in benchmarks/, results into benchmarks/results/
 	$(BIN)/python benchmarks/diffusion.py --record
 	$(BIN)/python benchmarks/chunks.py runs/diffusion/*_0 --record
 	$(BIN)/python benchmarks/memory.py --record
+	$(BIN)/python benchmarks/load.py --record
+	$(BIN)/python benchmarks/folder.py --record
 	$(BIN)/python benchmarks/install.py
 
 schema: setup ## rewrite the JSON schemas in docs/schema/

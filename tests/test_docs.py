@@ -28,6 +28,8 @@ COMMANDS = {
     "diff",
     "schema",
     "pull",
+    "export",
+    "push",
 }
 
 
@@ -46,10 +48,13 @@ def unrun(block: str) -> bool:
 
 @pytest.fixture
 def workplace(tmp_path, run, monkeypatch) -> Path:
-    """A folder with a run under `runs` and a file `audio.wav`."""
+    """A folder with a run under `runs`, a file `audio.wav` and two in `music`."""
     (tmp_path / "runs").symlink_to(run.parents[1])
     (tmp_path / ".zoo").mkdir()
     soundfile.write(tmp_path / "audio.wav", 0.1 * torch.randn(9000, 2).clamp(-5, 5).numpy(), 32000)
+    for name in ("a/x.wav", "y.flac"):
+        (tmp_path / "music" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "music" / name, torch.rand(4000, 1).numpy() - 0.5, 22050)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,4 +1,7 @@
-"""The bridge to stable-audio-tools ("upstream"), and the only import of it."""
+"""The bridge to stable-audio-tools ("upstream"), and the only import of it.
+
+`to_stable_audio_tools` and `from_stable_audio_tools` turn models into each other.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,20 @@ import io
 import sys
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
+from zoo.checkpoints.weights import load_weights
 from zoo.config.adp import ADP1DConfig
+from zoo.config.base import Config
 from zoo.config.bottlenecks import FSQBottleneckConfig, SoftNormBottleneckConfig
 from zoo.config.dau import DAU1DConfig
 from zoo.config.dit import DiTConfig
+from zoo.config.load import load_config
 from zoo.config.model import (
     AutoencoderConfig,
     AutoencoderPretransformConfig,
@@ -31,6 +39,8 @@ from zoo.config.published import (
 )
 from zoo.config.samplers import Sampler
 from zoo.errors import ConfigError, Problem, ZooError
+from zoo.factory import create_model_from_config
+from zoo.models.autoencoder import AudioAutoencoder
 
 _SAMPLERS = "k_diffusion"
 _INSTALL = (
@@ -40,6 +50,55 @@ _INSTALL = (
 )
 
 
+def to_stable_audio_tools(model: AudioAutoencoder) -> nn.Module:
+    """An instance of upstream's own class with the weights, precision, device and mode of `model`.
+
+    Its weights are copies. A VAE of upstream draws its latents in eval mode too; mean, scale and
+    decoding are the same.
+
+    Raises:
+        ZooError: where upstream is not installed; the message says how to install it.
+        ConfigError: for types that upstream can't build and options that it doesn't have.
+    """
+    container: ModelContainer | None = model.config
+    if container is None:
+        raise ConfigError("the model knows no config: build it with zoo.from_config")
+    return _filled(build_upstream(container), model)
+
+
+def from_stable_audio_tools(
+    model: nn.Module, config: str | Path | Mapping[str, Any] | Config | None = None
+) -> AudioAutoencoder:
+    """Our model with copies of the weights of one of upstream, its precision, device and mode.
+
+    Args:
+        config: what upstream built it from: the content of its model_config.json, or a path to it.
+            Not needed for what `to_stable_audio_tools` or `engine="stable-audio-tools"` made.
+
+    Raises:
+        ConfigError: where no config is known.
+        CheckpointError: where the weights don't fit it.
+    """
+    config = config or getattr(model, "config", None)
+    if config is None:
+        raise ConfigError(
+            "a model of stable-audio-tools doesn't know its config: give the content of its "
+            "model_config.json, from_stable_audio_tools(model, config)"
+        )
+    return _filled(create_model_from_config(load_config(config)), model)
+
+
+def _filled(target: Any, source: nn.Module) -> Any:
+    """`target` with the weights, precision, device and mode of `source`."""
+    like = next(source.parameters(), torch.empty(0))
+    target.to(device=like.device, dtype=like.dtype)
+    load_weights(target, source.state_dict(), f"the {type(source).__name__} given")
+    learning = {name: weight.requires_grad for name, weight in source.named_parameters()}
+    for name, weight in target.named_parameters():
+        weight.requires_grad_(learning[name])
+    return target.train(source.training)
+
+
 def build_upstream(container: ModelContainer) -> nn.Module:
     """Upstream's own `AudioAutoencoder` or `DiffusionAutoencoder`, in eval mode.
 
@@ -47,21 +106,32 @@ def build_upstream(container: ModelContainer) -> nn.Module:
         ZooError: where upstream is not installed; the message says how to install it.
         ConfigError: for types that upstream can't build and options that it doesn't have.
     """
-    problems = list(_unknown_there(container.model, "model"))
-    if problems:
-        raise ConfigError(problems)
+    config = upstream_config(container)
     with quiet():
         from stable_audio_tools.models import autoencoders
 
         if isinstance(container, DiffusionAutoencoderConfigContainer):
-            model = autoencoders.create_diffAE_from_config(upstream_form(container))
+            model = autoencoders.create_diffAE_from_config(config)
             # upstream: with a pretransform, these are the channels inside of it.
             model.in_channels = container.model.input_side[1]
             model.out_channels = container.model.output_side[1]
         else:
-            model = autoencoders.create_autoencoder_from_config(container.to_dict())
+            model = autoencoders.create_autoencoder_from_config(config)
     setattr(model, "config", container)  # noqa: B010 – nn.Module's type knows no such attribute
     return model.eval()
+
+
+def upstream_config(container: ModelContainer) -> dict[str, Any]:
+    """The content of a `model_config.json` that upstream builds this network from.
+
+    Raises: ConfigError for types that upstream can't build and options that it doesn't have.
+    """
+    problems = list(_unknown_there(container.model, "model"))
+    if problems:
+        raise ConfigError(problems)
+    if isinstance(container, DiffusionAutoencoderConfigContainer):
+        return upstream_form(container)
+    return container.to_dict()
 
 
 def upstream_form(container: DiffusionAutoencoderConfigContainer) -> dict[str, Any]:

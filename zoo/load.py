@@ -13,15 +13,16 @@ from torch import nn
 from zoo.checkpoints.files import find_checkpoint
 from zoo.checkpoints.layouts import Which
 from zoo.checkpoints.published import audiocraft_file, dac_file, read_audiocraft, read_dac
-from zoo.checkpoints.reading import read_checkpoint
+from zoo.checkpoints.reading import Checkpoint, read_checkpoint
 from zoo.checkpoints.sources import Source, find_source, published_source
-from zoo.checkpoints.weights import load_weights
+from zoo.checkpoints.weights import give_weights, load_weights
 from zoo.config.base import Config
 from zoo.config.load import load_config
 from zoo.config.model import (
     AutoencoderConfig,
     AutoencoderPretransformConfig,
     DiffusionAutoencoderConfig,
+    ModelContainer,
 )
 from zoo.config.published import (
     AudiocraftPretrainedPretransformConfig,
@@ -218,15 +219,49 @@ def _opened(
 ) -> Any:
     """A model with the weights of a file, of the config that came with either."""
     checkpoint = read_checkpoint(source.path, weights, source.part)
-    model = built(source.config or checkpoint.require_config(), engine)
-    model.loaded = load_weights(
+    container = load_config(source.config or checkpoint.require_config())
+    model = None
+    if engine == "zoo" and not partial:
+        model = _filled(container, checkpoint)
+    if model is None:
+        model = built(container, engine)
+        model.loaded = load_weights(
+            model,
+            checkpoint.weights,
+            str(checkpoint.path),
+            partial=partial,
+            layout=checkpoint.layout,
+        )
+    return placed(model, device)
+
+
+def _filled(container: ModelContainer, checkpoint: Checkpoint) -> AudioAutoencoder | None:
+    """The model with its weights, without any others before.
+
+    None where it has to be built in full, since it holds more than weights: tables that no file
+    has, say.
+    """
+    try:
+        with torch.device("meta"):
+            model = create_model_from_config(container)
+    except (RuntimeError, NotImplementedError):
+        # It computes with values while it is built.
+        return None
+    if any(
+        isinstance(value, torch.Tensor) for part in model.modules() for value in vars(part).values()
+    ):
+        return None
+    tables = {name for name, _ in model.named_buffers()} - model.state_dict().keys()
+    if tables:
+        return None
+    model.loaded = give_weights(
         model,
         checkpoint.weights,
         str(checkpoint.path),
-        partial=partial,
+        owned=checkpoint.owned,
         layout=checkpoint.layout,
     )
-    return placed(model, device)
+    return model
 
 
 def _fill_published(model: Any, config: AutoencoderConfig | DiffusionAutoencoderConfig) -> None:

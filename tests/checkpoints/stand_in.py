@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.checkpoints.stand_in_uploads import Uploads, answer
 
 COMMIT = "a" * 40
 
@@ -27,6 +30,7 @@ class Hub:
     gated: set[str] = field(default_factory=set)
     break_after: int | None = None
     flip: bool = False
+    uploads: Uploads = field(default_factory=Uploads)
     asked: list[tuple[str, str, str | None, str | None]] = field(default_factory=list)
     url: str = ""
     store: str = ""
@@ -74,6 +78,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer(body=True)
+
+    def do_POST(self) -> None:
+        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or None
+        path = self.path.partition("?")[0]
+        status, content = answer(self.hub, path, self._received(), token)
+        self.hub.asked.append(("POST", self.path, None, token))
+        self._send(status, json.dumps(content).encode(), True)
+
+    def do_PUT(self) -> None:
+        content = self._received()
+        self.hub.asked.append(("PUT", self.path, None, self.headers.get("Authorization")))
+        if len(content) > (self.hub.break_after or len(content)):
+            # 400: the client would go on trying for minutes where a server is busy.
+            return self._send(400, b"", True)
+        self.hub.uploads.stored[self.path.removeprefix("/upload/")] = content
+        return self._send(200, b"", True)
+
+    def _received(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts: list[bytes] = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     def _answer(self, body: bool) -> None:
         given = self.headers.get("Range"), self.headers.get("Authorization")

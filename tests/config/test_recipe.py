@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 import yaml
+from lightning.pytorch.accelerators import AcceleratorRegistry
+from lightning.pytorch.strategies import StrategyRegistry
 
 import zoo
 from zoo.config.library import find
 from zoo.config.load import load_config
 from zoo.config.resolve import parse_recipe, resolve_recipe, write_recipe
+from zoo.config.trainer import Accelerator, Strategy
 from zoo.errors import ConfigError
 
 
@@ -148,12 +152,26 @@ def test_a_recipe_file_may_hold_its_model(tmp_path, tiny):
         ("trainer.precision=foo", "trainer.precision"),
         ("trainer.max_time=abc", "trainer.max_time"),
         ("optimizers.autoencoder.optimizer.config.betas=[1,1]", "optimizers.autoencoder.optimizer"),
+        ("trainer.strategy=foo", "trainer.strategy"),
+        ("trainer.accelerator=foo", "trainer.accelerator"),
         ("name=../../x", "name"),
         ("checkpointing=often", "checkpointing"),
     ],
 )
 def test_values_out_of_range_are_refused(override, path):
     assert any(key.startswith(path) for key in refusals("oobleck_vae", overrides=[override]))
+
+
+def test_all_of_lightnings_strategies_and_accelerators_can_be_chosen():
+    assert set(StrategyRegistry.available_strategies()) <= set(get_args(Strategy))
+    assert set(AcceleratorRegistry.available_accelerators()) <= set(get_args(Accelerator))
+
+
+def test_a_wrong_item_is_one_problem():
+    problems = refusals("oobleck_vae", overrides=["init_from=x", "init_parts=[typo]"])
+    assert set(problems) == {"init_parts.0"}
+    problems = refusals("oobleck_vae", overrides=["init_from=x", "init_parts=[]"])
+    assert "at least 1 item" in problems["init_parts"]
 
 
 def test_contradicting_optimiser_and_missing_losses():

@@ -12,6 +12,7 @@ import torch
 
 import zoo
 from tests.evaluation.test_metrics import si_sdr_by_hand
+from zoo.data.files import write_audio
 from zoo.errors import AudioError, ConfigError
 from zoo.evaluation import evaluate
 from zoo.evaluation.memory import peak_memory
@@ -80,6 +81,40 @@ def test_only_the_first_seconds(folder, tiny):
     assert file.metrics.si_sdr_db == pytest.approx(si_sdr_by_hand(output, clip.values), abs=1e-6)
     with pytest.raises(ConfigError, match="greater than 0"):
         evaluate(codec, folder, seconds=0)
+
+
+def test_a_long_file_is_never_in_memory_as_a_whole(folder, tiny, monkeypatch):
+    path = folder / "long.wav"
+    values = 0.1 * torch.randn(5000, 1, generator=torch.Generator().manual_seed(1))
+    soundfile.write(path, values.clamp(-5, 5).numpy(), 2000)
+    codec = zoo.Codec(zoo.from_config(tiny), device="cpu")
+    clip = zoo.read_audio(path)
+    output = codec.reconstruct(clip)
+    lengths = []
+
+    def only_the_start(path, samples=None, read=zoo.read_audio):
+        assert samples is not None
+        lengths.append(samples)
+        return read(path, samples=samples)
+
+    for module in ("files", "long_files"):
+        monkeypatch.setattr(f"zoo.evaluation.{module}.BLOCK_SECONDS", 1)
+    monkeypatch.setattr("zoo.evaluation.files.read_audio", only_the_start)
+    monkeypatch.setattr("zoo.inference.codec.read_audio", None)
+    monkeypatch.setattr(codec.model, "frames_to_encode", lambda *_: 2000)
+    (file,) = evaluate(codec, path).files
+    assert lengths == [2000] and file.seconds == 2.5
+    # Two blocks and a half one.
+    parts = [
+        float(mel_distance(one[None], two[None], 2000))
+        for one, two in zip(output.split(2000, -1), clip.values.split(2000, -1), strict=True)
+    ]
+    mean = (parts[0] + parts[1] + parts[2] / 2) / 2.5
+    assert file.metrics.mel == pytest.approx(mean, rel=1e-4)
+
+    codec.decode_file = lambda _, path: write_audio(path, clip.values * math.nan, 2000)
+    (broken,) = evaluate(codec, path).broken
+    assert broken.reason == "not written, since the audio holds NaN or infinite samples"
 
 
 def test_what_one_file_does_to_the_model_is_reported(folder, tiny):

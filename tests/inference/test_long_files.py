@@ -126,7 +126,7 @@ def test_latents_of_another_model_are_not_decoded(codec, tmp_path):
 def test_metrics_of_files_are_means_over_minutes(tmp_path, monkeypatch):
     from zoo.evaluation import long_files
 
-    monkeypatch.setattr(long_files, "_SECONDS", 1)
+    monkeypatch.setattr(long_files, "BLOCK_SECONDS", 1)
     clip = torch.rand(1, 12_000) - 0.5
     back = clip + torch.cat([torch.rand(1, 8000) / 9, torch.rand(1, 4000) / 3], -1)
     write_audio(tmp_path / "a.wav", clip, 8000)

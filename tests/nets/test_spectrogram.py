@@ -43,6 +43,17 @@ def test_float32_under_autocast_and_after_a_cast():
     torch.testing.assert_close(cast(x), expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("default", [torch.bfloat16, torch.float64])
+def test_float32_whatever_the_default_is(default):
+    x = torch.randn(1, 1, 400)
+    torch.set_default_dtype(default)
+    try:
+        stft = STFT(64, 16, 64)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(stft(x), STFT(64, 16, 64)(x))
+
+
 def test_runs_on_the_meta_device():
     assert STFT(64, 16, 64).to("meta")(torch.zeros(1, 400, device="meta")).shape == (1, 33, 26)
 

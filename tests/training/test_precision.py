@@ -1,4 +1,4 @@
-"""Losses under bf16-mixed are those of float32."""
+"""Losses under bf16-mixed are those of float32, and networks of other precisions train."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from tests.shrunk import shrunk
 from tests.training.test_discriminators import KINDS, overrides
+from zoo.checkpoints.files import EMA_KEY, read_ckpt
 from zoo.config.resolve import resolve_recipe
 from zoo.nets.discriminators.oobleck import OobleckDiscriminator
 from zoo.training import build
@@ -21,6 +23,7 @@ from zoo.training.losses import (
     normalised_l2,
     si_sdr,
 )
+from zoo.training.run import train
 
 STFT = {"fft_sizes": (256, 64), "hop_sizes": (64, 16), "win_lengths": (256, 64)}
 LOSSES = {
@@ -107,3 +110,26 @@ def test_it_may_follow_the_autoencoder(monkeypatch):
     assert torch.bfloat16 in kinds
     # The losses are sums, and stay exact.
     assert all(value.dtype == torch.float32 for value in given[:3])
+
+
+@pytest.mark.parametrize("kind", ["encodec", "dac", "big_vgan"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_discriminator_of_another_precision(kind, dtype, monkeypatch):
+    judge = adversary(kind, monkeypatch)
+    reals, decoded = (x[..., :512].float() for x in signals())
+    expected = found(judge, reals, decoded)
+    given = found(judge.to(dtype), reals.to(dtype), decoded.to(dtype))
+    assert {gradient.dtype for gradient in given[3:-1]} == {dtype}
+    one, other = (torch.cat([x.double().flatten() for x in y]) for y in (given, expected))
+    assert (one - other).norm() < (0.1 if dtype == torch.bfloat16 else 1e-5) * other.norm()
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_a_run_in_another_precision(precision, tmp_path):
+    run = train(shrunk("oobleck_vae", tmp_path, f"trainer.precision={precision}"))
+    assert run.steps == 2
+    content = read_ckpt(run.last_checkpoint)
+    dtype = torch.float64 if precision == "64-true" else torch.bfloat16
+    for weights in (content["state_dict"], content[EMA_KEY]):
+        kinds = {key: value.dtype for key, value in weights.items() if "window" not in key}
+        assert set(kinds.values()) == {dtype}

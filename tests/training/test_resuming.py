@@ -104,8 +104,10 @@ def test_an_interrupt_saves_and_says_how_to_resume(tmp_path, devices):
     assert f"{done + 2} steps done" in resumed.stderr
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
-    process = start(tmp_path, "oobleck_vae", *SMALL_DISCRIMINATOR, "checkpoints.every_n_steps=3")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path, workers):
+    more = ["checkpoints.every_n_steps=3", f"data.workers={workers}"]
+    process = start(tmp_path, "oobleck_vae", *SMALL_DISCRIMINATOR, *more)
     wait_for(process, "step 5/")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

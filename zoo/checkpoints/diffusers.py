@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zoo.errors import CheckpointError
 
-_CLASS = "AutoencoderOobleck"
+CLASS = "AutoencoderOobleck"
 _KEY = re.compile(
     r"(?P<side>encoder|decoder)\.(?:block\.(?P<block>\d+)\.)?(?:res_unit(?P<unit>\d)\.)?"
     r"(?P<layer>snake1|snake2|conv1|conv2|conv_t1)\.(?P<rest>.+)"
@@ -78,9 +78,9 @@ def container(config: Mapping[str, Any] | None, path: Path) -> dict[str, Any] | 
     """
     if config is None or ("_class_name" not in config and "encoder_hidden_size" not in config):
         return None
-    name = config.get("_class_name", _CLASS)
-    if name != _CLASS:
-        raise CheckpointError(f"{path.with_name('config.json')}: of a {name}, not of {_CLASS}")
+    name = config.get("_class_name", CLASS)
+    if name != CLASS:
+        raise CheckpointError(f"{path.with_name('config.json')}: of a {name}, not of {CLASS}")
     sizes = {**_DEFAULTS, **{key: config[key] for key in _DEFAULTS if key in config}}
     shared = {
         "c_mults": list(sizes["channel_multiples"]),

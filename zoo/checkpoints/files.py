@@ -6,12 +6,11 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from zoo.errors import CheckpointError
@@ -19,6 +18,10 @@ from zoo.errors import CheckpointError
 # What `zoo train` adds to the file that Lightning writes.
 CONFIG_KEY = "zoo_config"
 EMA_KEY = "zoo_ema"
+METRICS_KEY = "zoo_metrics"
+# And `zoo export` to the metadata of a .safetensors file.
+TRAINING_KEY = "zoo_training"
+SUMS_KEY = "zoo_crc32"
 BEST = Path("checkpoints") / "best.ckpt"
 LAST = Path("checkpoints") / "last.ckpt"
 AUDIOCRAFT_FILE = "compression_state_dict.bin"
@@ -53,11 +56,11 @@ def read_ckpt(path: Path) -> dict[str, Any]:
                 f"{f' (it needs {needed[1]})' if needed else ''}; "
                 "save its state dict as .safetensors where it comes from"
             ) from None
-        raise CheckpointError(_damaged(path)) from None
+        raise CheckpointError(damaged(path)) from None
     except PermissionError as error:
         raise CheckpointError(f"{path}: {error.strerror}") from None
     except (RuntimeError, EOFError, ValueError, OSError, KeyError):
-        raise CheckpointError(_damaged(path)) from None
+        raise CheckpointError(damaged(path)) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds no weights")
     return content
@@ -109,34 +112,6 @@ def newest_run(root: str | Path = "runs") -> Path | None:
     return newest and newest.parent.parent
 
 
-class SafeTensors(Mapping[str, Tensor]):
-    """The tensors of a .safetensors file, each read when it is asked for.
-
-    Raises: CheckpointError for a file that can't be read.
-    """
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._file = safe_open(path, framework="pt")
-            self._keys = dict.fromkeys(self._file.keys())
-            self.metadata: Mapping[str, str] = self._file.metadata() or {}
-        except PermissionError as error:
-            raise CheckpointError(f"{path}: {error.strerror}") from None
-        except (SafetensorError, OSError, ValueError):
-            raise CheckpointError(_damaged(path)) from None
-
-    def __getitem__(self, key: str) -> Tensor:
-        if key not in self._keys:
-            raise KeyError(key)
-        return self._file.get_tensor(key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._keys)
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-
 def check_sums(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Compares what torch has saved with the file's own checksums, which torch does not.
 
@@ -158,5 +133,6 @@ def check_sums(path: Path, weights: Mapping[str, Tensor]) -> None:
             raise CheckpointError(f"{path}: damaged: the checksum of '{key}' is another one")
 
 
-def _damaged(path: Path) -> str:
+def damaged(path: Path) -> str:
+    """What is said of a file that can't be read."""
     return f"{path}: not a readable checkpoint (truncated or damaged)"

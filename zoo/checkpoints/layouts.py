@@ -13,8 +13,9 @@ from typing import Any, Literal, cast
 from torch import Tensor
 
 from zoo.checkpoints import diffusers, encodec
-from zoo.checkpoints.files import EMA_KEY, SafeTensors
+from zoo.checkpoints.files import EMA_KEY
 from zoo.checkpoints.published import parse_audiocraft, parse_dac
+from zoo.checkpoints.tensor_file import SafeTensors
 from zoo.errors import CheckpointError
 
 Which = Literal["averaged", "online"]

@@ -13,12 +13,12 @@ from torch import Tensor
 from zoo.checkpoints.files import (
     CONFIG_KEY,
     SUFFIXES,
-    SafeTensors,
     check_sums,
     find_checkpoint,
     read_ckpt,
 )
 from zoo.checkpoints.layouts import Which, container_of, recognise
+from zoo.checkpoints.tensor_file import SafeTensors
 from zoo.errors import CheckpointError
 
 _SIDECARS = ("model_config.json", "config.json")
@@ -30,12 +30,14 @@ class Checkpoint:
 
     Args:
         layout: whose file this is, in words.
+        owned: nothing else uses the memory of the weights, so that a model may have it.
     """
 
     path: Path
     weights: Mapping[str, Tensor]
     config: Mapping[str, Any] | None
     layout: str = ""
+    owned: bool = False
 
     def require_config(self) -> Mapping[str, Any]:
         """Raises: CheckpointError where the file holds no config."""
@@ -80,7 +82,8 @@ def read_checkpoint(
         config = container_of(cast(Mapping[str, Any], given))
     if config is None and sidecar is not None:
         config = container_of(sidecar)
-    return Checkpoint(path, found.weights, config, found.layout)
+    owned = isinstance(content, SafeTensors)
+    return Checkpoint(path, found.weights, config, found.layout, owned)
 
 
 def _sidecar(path: Path) -> Mapping[str, Any] | None:

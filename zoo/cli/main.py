@@ -13,8 +13,10 @@ from zoo.cli.decode import decode
 from zoo.cli.diff import diff
 from zoo.cli.encode import encode
 from zoo.cli.evaluate import evaluate
+from zoo.cli.export import export
 from zoo.cli.list import list_
 from zoo.cli.pull import pull
+from zoo.cli.push import push
 from zoo.cli.reconstruct import reconstruct
 from zoo.cli.schema import schema
 from zoo.cli.show import show
@@ -36,6 +38,8 @@ app.command()(decode)
 app.command()(reconstruct)
 app.command()(evaluate)
 app.command()(pull)
+app.command()(export)
+app.command()(push)
 app.command()(validate)
 app.command("list")(list_)
 app.command()(show)

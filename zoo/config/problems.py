@@ -25,8 +25,16 @@ def validate_any(annotation: Any, data: Any, source: str = "") -> Any:
     try:
         return TypeAdapter(annotation).validate_python(data)
     except ValidationError as error:
-        problems = [_problem(annotation, data, details) for details in error.errors()]
+        found = error.errors()
+    problems = [_problem(annotation, data, details) for details in found if _counts(details, found)]
     raise ConfigError(problems, source)
+
+
+def _counts(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
+    """False for a list that is too short for its own wrong items, which pydantic leaves out."""
+    at = details["loc"]
+    within = (other["loc"] for other in others if other["loc"] != at)
+    return details["type"] != "too_short" or not any(loc[: len(at)] == at for loc in within)
 
 
 def _problem(annotation: Any, data: Any, details: ErrorDetails) -> Problem:

@@ -30,6 +30,37 @@ Precision = Literal[
     64,
     "64",
 ]
+# All that Lightning has.
+Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
+Strategy = Literal[
+    "auto",
+    "single_device",
+    "ddp",
+    "ddp_find_unused_parameters_true",
+    "ddp_find_unused_parameters_false",
+    "ddp_spawn",
+    "ddp_spawn_find_unused_parameters_true",
+    "ddp_spawn_find_unused_parameters_false",
+    "ddp_fork",
+    "ddp_fork_find_unused_parameters_true",
+    "ddp_fork_find_unused_parameters_false",
+    "ddp_notebook",
+    "ddp_notebook_find_unused_parameters_true",
+    "ddp_notebook_find_unused_parameters_false",
+    "fsdp",
+    "fsdp_cpu_offload",
+    "deepspeed",
+    "deepspeed_stage_1",
+    "deepspeed_stage_2",
+    "deepspeed_stage_2_offload",
+    "deepspeed_stage_3",
+    "deepspeed_stage_3_offload",
+    "deepspeed_stage_3_offload_nvme",
+    "single_tpu",
+    "single_xla",
+    "xla",
+    "xla_debug",
+]
 
 
 class TrainerConfig(Config):
@@ -41,10 +72,10 @@ class TrainerConfig(Config):
     max_time: str | None = Field(
         default=None, pattern=r"^\d+:\d\d:\d\d:\d\d$", description="Longest time, DD:HH:MM:SS"
     )
-    accelerator: str = Field(default="auto", description="cpu, gpu, …")
+    accelerator: Accelerator = Field(default="auto", description="What it runs on")
     devices: int | str | tuple[int, ...] = Field(default="auto", description="How many or which")
     num_nodes: PositiveInt = Field(default=1, description="Machines")
-    strategy: str = Field(default="auto", description="ddp, fsdp, …")
+    strategy: Strategy = Field(default="auto", description="How devices share the work")
     precision: Precision = Field(default="32-true", description="Of weights and arithmetic")
     gradient_clip_val: NonNegativeFloat | None = Field(
         default=None,

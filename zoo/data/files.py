@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.audio_writer import AudioWriter, reason
+from zoo.data.walk import files_below
 from zoo.errors import AudioError
 
 _LOUDEST = 100.0
@@ -134,21 +135,7 @@ def find_audio(folder: str | Path) -> tuple[Path, ...]:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "no such folder"
         raise AudioError(f"{folder}: {what}; name a folder with audio files")
-    found: list[Path] = []
-    visited: set[str] = set()
-    for root, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_to_list):
-        real = os.path.realpath(root)
-        if real in visited:
-            folders.clear()
-            continue
-        visited.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += (
-            Path(root, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES
-        )
-    return tuple(sorted(found))
+    return files_below(folder, AUDIO_SUFFIXES, _refuse_to_list)
 
 
 def _checked(path: str | Path, block: np.ndarray) -> Tensor:

@@ -17,8 +17,13 @@ def loader(
     batch_size: int,
     workers: int,
     collate: Callable[[list[Any]], Any] | None = None,
+    once: bool = False,
 ) -> DataLoader[Any]:
-    """A loader with at most `workers` processes, in an order that is the sampler's alone."""
+    """A loader with at most `workers` processes, in an order that is the sampler's alone.
+
+    Args:
+        once: it is run through a single time, and its processes end with that.
+    """
     # More than there are cores only wait for each other.
     workers = min(workers, len(os.sched_getaffinity(0)))
     return DataLoader(
@@ -27,7 +32,7 @@ def loader(
         sampler=sampler,
         num_workers=workers,
         collate_fn=collate,
-        persistent_workers=workers > 0,
+        persistent_workers=workers > 0 and not once,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_leave_signals_to_the_trainer,
         # Else every start of the loader would draw from the global generator.

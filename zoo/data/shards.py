@@ -37,6 +37,7 @@ class Member:
         values: where the array of latents or tokens begins.
         std: where that of the standard deviation begins.
         path, size, modified, content: of the source; bytes, nanoseconds, SHA-256.
+        form: what is kept, as "latents float32".
     """
 
     name: str
@@ -48,6 +49,7 @@ class Member:
     size: int | None = None
     modified: int | None = None
     content: str | None = None
+    form: str | None = None
 
 
 @dataclass(frozen=True)
@@ -212,5 +214,6 @@ def _member(facts: dict[str, Any], values: int, std: int | None) -> Member:
         seconds=facts["seconds"],
         values=values,
         std=std,
+        form=facts.get("form"),
         **{key: facts["source"].get(key) for key in ("path", "size", "modified", "content")},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from zoo.data.files import Audio, find_audio, read_audio
+from zoo.data.files import Audio, AudioInfo, find_audio, probe, read_audio
 from zoo.errors import AudioError, ConfigError, ZooError
+from zoo.evaluation.long_files import BLOCK_SECONDS, measure_files, pesq_of_files
 from zoo.evaluation.memory import peak_memory
 from zoo.evaluation.metrics import measure
 from zoo.evaluation.report import Broken, FileReport, Report
@@ -30,9 +32,11 @@ class AnyCodec(Protocol):
     @property
     def device(self) -> torch.device: ...
 
-    def encode(self, audio: Audio) -> Any: ...
+    def encode(self, audio: Any) -> Any: ...
 
     def decode(self, latents: Any, **options: Any) -> Tensor: ...
+
+    def decode_file(self, latents: Any, path: Path, **options: Any) -> None: ...
 
 
 def evaluate(
@@ -45,7 +49,9 @@ def evaluate(
 ) -> Report:
     """Encodes and decodes every file and measures what comes back. A broken file is reported.
 
-    PESQ is measured where the package is installed and the file has 16 kHz or more.
+    PESQ is measured where the package is installed and the file has 16 kHz or more. A file of more
+    than a minute goes through the codec in blocks, where the model can work in blocks, and its
+    values are the means over its minutes.
 
     Args:
         codec: a `zoo.Codec`.
@@ -65,11 +71,14 @@ def evaluate(
     warm = False
     for path in progress(paths):
         try:
-            clip = _read(path, seconds)
+            info = probe(path)
             if not warm:
-                _warm_up(codec, clip, options)
+                _warm_up(codec, path, info, options)
                 warm = True
-            files.append(_evaluated(codec, path, clip, options))
+            if seconds is None and info.seconds > BLOCK_SECONDS:
+                files.append(_evaluated_in_blocks(codec, path, info, options))
+            else:
+                files.append(_evaluated(codec, path, _read(path, info, seconds), options))
         except _MISHAPS as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             broken.append(Broken(str(path), reason.removeprefix(f"{path}: ")))
@@ -104,17 +113,15 @@ def _found(given: Iterable[str | Path]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _read(path: Path, seconds: float | None) -> Audio:
+def _read(path: Path, info: AudioInfo, seconds: float | None) -> Audio:
     if seconds is None:
         return read_audio(path)
-    rate = read_audio(path, samples=1).sample_rate
-    return read_audio(path, samples=max(1, round(seconds * rate)))
+    return read_audio(path, samples=max(1, round(seconds * info.sample_rate)))
 
 
-def _warm_up(codec: AnyCodec, clip: Audio, options: dict[str, Any]) -> None:
+def _warm_up(codec: AnyCodec, path: Path, info: AudioInfo, options: dict[str, Any]) -> None:
     """What only the first call does (kernels chosen, fingerprint computed) is not timed."""
-    start = Audio(clip.values[:, : clip.sample_rate], clip.sample_rate)
-    codec.decode(codec.encode(start), **options)
+    codec.decode(codec.encode(read_audio(path, samples=info.sample_rate)), **options)
 
 
 def _evaluated(codec: AnyCodec, path: Path, clip: Audio, options: dict[str, Any]) -> FileReport:
@@ -135,6 +142,35 @@ def _evaluated(codec: AnyCodec, path: Path, clip: Audio, options: dict[str, Any]
         decode_seconds=decoded - encoded,
         peak_memory_bytes=peak.bytes,
     )
+
+
+def _evaluated_in_blocks(
+    codec: AnyCodec, path: Path, info: AudioInfo, options: dict[str, Any]
+) -> FileReport:
+    """As `_evaluated`; neither the file nor the result is ever in memory as a whole."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "decoded.wav"
+        with peak_memory(codec.device) as peak:
+            started = _now(codec.device)
+            latents = codec.encode(path)
+            encoded = _now(codec.device)
+            try:
+                codec.decode_file(latents, result, **options)
+            except AudioError as error:
+                raise AudioError(str(error).removeprefix(f"{result}: ")) from None
+            decoded = _now(codec.device)
+        value = math.nan
+        if info.sample_rate >= PESQ_RATE and has_pesq():
+            value = pesq_of_files(result, path)
+        return FileReport(
+            path=str(path),
+            seconds=info.seconds,
+            metrics=measure_files(result, path),
+            pesq=value if math.isfinite(value) else None,
+            encode_seconds=encoded - started,
+            decode_seconds=decoded - encoded,
+            peak_memory_bytes=peak.bytes,
+        )
 
 
 def _pesq(result: Tensor, clip: Audio) -> float | None:

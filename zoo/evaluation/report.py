@@ -19,7 +19,8 @@ class FileReport:
         seconds: Length of the audio.
         metrics: Of the codec's output against the file, at the file's rate.
         pesq: 1.0 to 4.6, higher is better; None where there is no value.
-        encode_seconds, decode_seconds: Time spent, without reading and measuring.
+        encode_seconds, decode_seconds: Time spent, without measuring, and without reading and
+            writing but for files of more than a minute.
         peak_memory_bytes: Of both, at most: GPU memory on a GPU, else that of the process.
     """
 

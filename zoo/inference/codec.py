@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from zoo.checkpoints.fingerprint import fingerprint
 from zoo.data.files import Audio, probe, read_audio, write_audio
 from zoo.data.resample import fit_channels, resample
 from zoo.errors import AudioError, CheckpointError
-from zoo.inference.encoded import check_posterior, encoded
+from zoo.inference.encoded import Encoded, check_posterior, encoded, fitted
+from zoo.inference.fast import fast as fast_model
 from zoo.inference.latents import Latents
 from zoo.inference.long_files import decode_file, encode_file
+from zoo.inference.similar import side_by_side
 from zoo.inference.streams import StreamDecoder, StreamEncoder
 from zoo.load import placed
 from zoo.models.chunking import finite
+from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 
 
 class Codec:
@@ -27,10 +31,23 @@ class Codec:
     Args:
         model: an autoencoder; it is put into eval mode.
         device: `"auto"` is a GPU if there is one.
+        fast: run `zoo.fast(model)`, which gives the same, sooner.
+        compiled: as of `zoo.fast`.
+
+    Attributes:
+        model: the model given.
+        network: what is run.
     """
 
-    def __init__(self, model: Any, device: str | torch.device = "auto") -> None:
+    def __init__(
+        self,
+        model: Any,
+        device: str | torch.device = "auto",
+        fast: bool = True,
+        compiled: bool = False,
+    ) -> None:
         self.model = placed(model.eval(), device)
+        self.network = fast_model(self.model, compiled) if fast else self.model
 
     @cached_property
     def fingerprint(self) -> str:
@@ -70,7 +87,7 @@ class Codec:
         if isinstance(audio, str | Path):
             info = probe(audio)
             if self._streams_encoding and info.seconds > self._seconds(
-                self.model.frames_to_encode()
+                self.network.frames_to_encode()
             ):
                 return encode_file(self, audio, info, posterior)
             audio = read_audio(audio)
@@ -78,13 +95,32 @@ class Codec:
             audio, sample_rate = audio.values, audio.sample_rate
         rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
         clip = _checked(audio)
-        fitted = fit_channels(
-            resample(clip.to(self.device), rate, self.model.sample_rate), self.model.in_channels
-        )
-        ratio = self.model.downsampling_ratio
-        padded = torch.nn.functional.pad(fitted, (0, -fitted.shape[-1] % ratio))
-        made = encoded(self.model, padded[None].to(self._dtype), posterior, encode=self._encode)
+        fits = fitted(clip.to(self.device), rate, self.model)
+        (made,) = self.encode_batch([fits], posterior=posterior)
         return made.of_one_clip(rate, clip.shape[-1], clip.shape[0], self.fingerprint)
+
+    @torch.inference_mode()
+    def encode_batch(self, clips: Sequence[Tensor], *, posterior: bool = False) -> list[Encoded]:
+        """Clips that fit the model to latents, each a batch of one, and each as if it were alone.
+
+        Args:
+            clips: (in_channels, samples) at the model's rate, whole frames. Of one length, or each
+                of as many frames as both parts of `model.encoder_context` together.
+            posterior: as of `encode`.
+
+        Raises:
+            CheckpointError: for the posterior of a model that has none.
+            NotImplementedError: for several lengths and a model that sees all of the signal.
+        """
+        clips = [clip.to(self.device, self._dtype) for clip in clips]
+        model = self.model
+        if len({clip.shape[-1] for clip in clips}) == 1:
+            return encoded(model, torch.stack(clips), posterior, encode=self._encode).split()
+        network = partial(self._encode, skip_bottleneck=True)
+        units = (model.downsampling_ratio, 1)
+        whole = side_by_side(network, clips, model.encoder_context, units)
+        through = model.through_bottleneck
+        return [encoded(model, values[None], posterior, encode=through) for values in whole]
 
     @torch.inference_mode()
     def decode(self, latents: Latents, **options: Any) -> Tensor:
@@ -100,10 +136,33 @@ class Codec:
         """
         self._check(latents)
         values, options = self.decoder_input(latents, options)
-        audio = self._decode(values[None], **options)[0].float()
-        audio = resample(audio, self.model.sample_rate, latents.sample_rate)
-        audio = _trimmed(audio, latents.samples)
-        return fit_channels(audio, latents.channels).cpu()
+        return self._as_it_was(self._decode(values[None], **options)[0], latents)
+
+    @torch.inference_mode()
+    def decode_batch(self, latents: Sequence[Latents], **options: Any) -> list[Tensor]:
+        """What `decode` gives for each of several latents, all with tokens or all without.
+
+        They have the same number of frames, or each as many as both parts of
+        `model.decoder_context` together. A diffusion decoder takes them one by one, as each clip
+        has noise of its own.
+
+        Raises:
+            CheckpointError: for latents of another model.
+            NotImplementedError: for several lengths and a model that sees all of the latents.
+        """
+        if len(latents) == 1 or isinstance(self.model, DiffusionAutoencoder):
+            return [self.decode(clip, **options) for clip in latents]
+        for clip in latents:
+            self._check(clip)
+        inputs = [self.decoder_input(clip, options) for clip in latents]
+        values = [each for each, _ in inputs]
+        network = partial(self._decode, **inputs[0][1])
+        if len({each.shape[-1] for each in values}) == 1:
+            audio: Sequence[Tensor] = network(torch.stack(values)).unbind()
+        else:
+            units = (1, self.model.downsampling_ratio)
+            audio = side_by_side(network, values, self.model.decoder_context, units)
+        return [self._as_it_was(one, clip) for one, clip in zip(audio, latents, strict=True)]
 
     def decode_file(self, latents: Latents, path: str | Path, **options: Any) -> None:
         """Writes what `decode` gives to a .wav or .flac file; memory is flat in the length.
@@ -136,7 +195,7 @@ class Codec:
         if not hasattr(self.model, "encode_stream"):
             raise NotImplementedError(f"{type(self.model).__name__} has no streams")
         rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
-        return StreamEncoder(self.model, rate, channels or self.model.in_channels)
+        return StreamEncoder(self.network, rate, channels or self.model.in_channels)
 
     def stream_decoder(
         self,
@@ -157,7 +216,12 @@ class Codec:
         if not hasattr(self.model, "decode_stream"):
             raise NotImplementedError(f"{type(self.model).__name__} has no streams")
         rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
-        return StreamDecoder(self.model, rate, channels or self.model.out_channels, samples)
+        return StreamDecoder(self.network, rate, channels or self.model.out_channels, samples)
+
+    def _as_it_was(self, audio: Tensor, latents: Latents) -> Tensor:
+        """The decoder's output with rate, length and channels of the clip, on the CPU."""
+        audio = resample(audio.float(), self.model.sample_rate, latents.sample_rate)
+        return fit_channels(_trimmed(audio, latents.samples), latents.channels).cpu()
 
     def _check(self, latents: Any) -> None:
         """Raises: TypeError, CheckpointError."""
@@ -194,13 +258,13 @@ class Codec:
 
     def _encode(self, audio: Tensor, **options: Any) -> Any:
         if self._streams_encoding:
-            return self.model.encode_audio(audio, chunked=True, **options)
-        return self.model.encode(audio, **options)
+            return self.network.encode_audio(audio, chunked=True, **options)
+        return self.network.encode(audio, **options)
 
     def _decode(self, latents: Tensor, **options: Any) -> Tensor:
         if self._streams_decoding:
-            return self.model.decode_audio(latents, chunked=True, **options)
-        return self.model.decode(latents, **options)
+            return self.network.decode_audio(latents, chunked=True, **options)
+        return self.network.decode(latents, **options)
 
     def _seconds(self, frames: int) -> float:
         return frames * self.model.downsampling_ratio / self.model.sample_rate

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.data.resample import fit_channels, resample
 from zoo.errors import CheckpointError
 from zoo.inference.latents import Latents
 from zoo.nets.bottlenecks.discrete import DiscreteBottleneck
@@ -43,6 +44,14 @@ class Encoded:
             tokens=None if self.tokens is None else self.tokens[0].cpu(),
         )
 
+    def split(self) -> list[Encoded]:
+        """Each clip as a batch of one."""
+        pieces = [
+            [None] * len(self.values) if part is None else part.split(1)
+            for part in (self.std, self.tokens)
+        ]
+        return [Encoded(*parts) for parts in zip(self.values.split(1), *pieces, strict=True)]
+
 
 def encoded(
     model: Any, audio: Tensor, posterior: bool = False, encode: Callable[..., Any] | None = None
@@ -67,6 +76,19 @@ def encoded(
         small = _smallest(bottleneck.codebook_size)
         return Encoded(values, tokens=info[bottleneck.tokens_id].to(small))
     return Encoded(network(audio))
+
+
+def fitted(audio: Tensor, sample_rate: int, model: Any) -> Tensor:
+    """Audio (channels, samples) at `sample_rate` Hz as the model takes it.
+
+    Args:
+        model: what has `sample_rate`, `in_channels` and `downsampling_ratio`.
+
+    Returns:
+        (in_channels, samples), resampled, with zeros behind it up to a whole frame.
+    """
+    audio = fit_channels(resample(audio, sample_rate, model.sample_rate), model.in_channels)
+    return torch.nn.functional.pad(audio, (0, -audio.shape[-1] % model.downsampling_ratio))
 
 
 def check_posterior(model: Any) -> None:

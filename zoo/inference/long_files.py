@@ -28,7 +28,7 @@ def encode_file(
         AudioError: as `zoo.read_audio`.
         NotImplementedError: for a model that sees all of the signal at once.
     """
-    model = codec.model
+    model = codec.network
     frames = model.frames_to_encode()
     stream = StreamEncoder(model, info.sample_rate, info.channels, skip_bottleneck=True)
     block = max(1, frames * model.downsampling_ratio * info.sample_rate // model.sample_rate)
@@ -48,8 +48,8 @@ def decode_file(codec: Codec, latents: Latents, path: str | Path) -> None:
     """
     whole, options = codec.decoder_input(latents, {})
     size = (latents.channels, latents.samples)
-    stream = StreamDecoder(codec.model, latents.sample_rate, *size, **options)
-    frames = codec.model.frames_to_decode()
+    stream = StreamDecoder(codec.network, latents.sample_rate, *size, **options)
+    frames = codec.network.frames_to_decode()
     with AudioWriter(path, latents.sample_rate, *size) as writer:
         for values in whole.split(frames, dim=-1):
             writer.write(stream.push(values))

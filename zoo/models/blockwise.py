@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from zoo.models.block_stream import BlockStream, decoding_delay, encoding_delay
 from zoo.models.chunking import finite
-from zoo.models.memory import frames_at_once, largest_result
+from zoo.models.memory import CPU_FAST_BYTES, frames_at_once, largest_result
 from zoo.nets.bottlenecks.base import Bottleneck
 from zoo.nets.pretransforms.base import Pretransform
+from zoo.nets.rows.network import RowNetwork
 from zoo.nets.streams.build import stream
 from zoo.nets.streams.stream import Chain, PadEnd, Pointwise, Stream
 
@@ -83,7 +84,7 @@ class Blockwise(nn.Module):
             made = finite(self.encode_stream)
             delay = 0 if made is None else encoding_delay(made, self.downsampling_ratio)
             self._sizes["encode"] = largest_result(self._encode, self, frame), delay
-        return self._frames_at_once("encode", batch)
+        return self._frames_at_once("encode", self.encoder, batch)
 
     def frames_to_decode(self, batch: int = 1) -> int:
         """Latent frames that `batch` clips are decoded at a time, by the memory that is free."""
@@ -93,12 +94,14 @@ class Blockwise(nn.Module):
             made = finite(self.decode_stream)
             delay = 0 if made is None else decoding_delay(made, self.downsampling_ratio)
             self._sizes["decode"] = largest_result(self._decode, self, frame), delay
-        return self._frames_at_once("decode", batch)
+        return self._frames_at_once("decode", self.decoder, batch)
 
-    def _frames_at_once(self, side: str, batch: int) -> int:
+    def _frames_at_once(self, side: str, network: nn.Module, batch: int) -> int:
         largest, delay = self._sizes[side]
         device = next(self.parameters()).device
-        return frames_at_once(batch * largest, delay // self.downsampling_ratio, device)
+        fast_bytes = network.block_bytes if isinstance(network, RowNetwork) else CPU_FAST_BYTES
+        context = delay // self.downsampling_ratio
+        return frames_at_once(batch * largest, context, device, fast_bytes)
 
     def _zeros(self, channels: int, length: int) -> Tensor:
         return next(self.parameters()).new_zeros(1, channels, length)

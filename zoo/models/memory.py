@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from zoo.nets.prepared import unprepared
+
 _FEWEST_FRAMES, _MOST_FRAMES = 16, 1024
 # Results of the largest layer that are there at once, as measured on a CPU (benchmarks/memory.py).
 _RESULTS_AT_ONCE = 8
@@ -15,23 +17,26 @@ _SHARE = 4
 _CPU_MOST_BYTES = 2**30
 # On a CPU the heap serves results of less than 32 MB again and again; larger ones are mapped and
 # cleared anew each time, which takes up to half of the run.
-_CPU_FAST_BYTES = 2**24
+CPU_FAST_BYTES = 2**24
 _UNKNOWN_BYTES = 2**31
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def frames_at_once(bytes_per_frame: int, context: int, device: torch.device) -> int:
+def frames_at_once(
+    bytes_per_frame: int, context: int, device: torch.device, fast_bytes: int = CPU_FAST_BYTES
+) -> int:
     """A power of two: fast, and a fourth of the free memory at most; on a CPU 1 GiB.
 
     Args:
         bytes_per_frame: of the largest result of a layer, for one latent frame.
         context: frames that some layers have to run over again with each block; fewer would
             cost more than they save.
+        fast_bytes: size of the largest result at which a CPU is fastest.
     """
     wanted = _MOST_FRAMES
     if device.type == "cpu":
-        wanted = min(max(_CPU_FAST_BYTES // bytes_per_frame, context), _MOST_FRAMES)
+        wanted = min(max(fast_bytes // bytes_per_frame, context), _MOST_FRAMES)
     fits = budget(device) // (_RESULTS_AT_ONCE * bytes_per_frame)
     return max(1 << max(0, min(wanted, fits).bit_length() - 1), _FEWEST_FRAMES)
 
@@ -48,7 +53,8 @@ def largest_result(network: Callable[[Tensor], Tensor], parts: nn.Module, x: Ten
 
     hooks = [part.register_forward_hook(note) for part in parts.modules()]
     try:
-        network(x)
+        with unprepared(parts):
+            network(x)
     finally:
         for hook in hooks:
             hook.remove()

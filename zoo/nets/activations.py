@@ -65,9 +65,11 @@ class SnakeBeta(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        frequency = self.alpha.exp()[:, None]
-        height = 1 / (self.beta.exp()[:, None] + _EPSILON)
-        return cast(Tensor, _Snake.apply(x, frequency, height))
+        return cast(Tensor, _Snake.apply(x, *self.frequency_and_height()))
+
+    def frequency_and_height(self) -> tuple[Tensor, Tensor]:
+        """Of the squared sine, each (channels, 1)."""
+        return self.alpha.exp()[:, None], 1 / (self.beta.exp()[:, None] + _EPSILON)
 
 
 class Snake1d(nn.Module):
@@ -81,8 +83,11 @@ class Snake1d(nn.Module):
         self.alpha = nn.Parameter(torch.ones(1, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        height = 1 / (self.alpha + _EPSILON)
-        return cast(Tensor, _Snake.apply(x, self.alpha, height))
+        return cast(Tensor, _Snake.apply(x, *self.frequency_and_height()))
+
+    def frequency_and_height(self) -> tuple[Tensor, Tensor]:
+        """Of the squared sine, each (1, channels, 1)."""
+        return self.alpha, 1 / (self.alpha + _EPSILON)
 
 
 class _Upsample(nn.Module):

@@ -19,14 +19,20 @@ class WeightNorm(nn.Module):
     """
 
     bias: Tensor | None
+    weight_g: Tensor | None
+    weight_v: Tensor
     channels: tuple[int, int]
 
     def _create(self, shape: tuple[int, ...], out_channels: int, fan_in: int, bias: bool):
         bound = 1 / math.sqrt(fan_in)
         v = torch.empty(shape).uniform_(-bound, bound)
         self.weight_v = nn.Parameter(v)
+        # On the meta device, where there is nothing to compute, torch takes long for the norm.
+        others = tuple(range(1, v.ndim))
         self.weight_g = nn.Parameter(
-            torch.linalg.vector_norm(v, dim=tuple(range(1, v.ndim)), keepdim=True)
+            v.new_empty(len(v), *(1 for _ in others))
+            if v.is_meta
+            else torch.linalg.vector_norm(v, dim=others, keepdim=True)
         )
         if bias:
             self.bias = nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound))
@@ -36,7 +42,15 @@ class WeightNorm(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The kernel: `weight_g * weight_v / |weight_v|`, the norm over all axes but the first."""
+        if self.weight_g is None:
+            return self.weight_v
         return torch._weight_norm(self.weight_v, self.weight_g, 0)  # pyright: ignore
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """For inference: the kernel itself becomes `weight_v`, and `weight_g` nothing."""
+        self.weight_v = nn.Parameter(self.weight, requires_grad=False)
+        self.weight_g = None
 
 
 class WNConv1d(WeightNorm):

@@ -72,7 +72,9 @@ class STFT(Float32Buffers):
         self.window_samples = window_samples
         self.center = center
         self.unit_energy = unit_energy
-        self.register_buffer("window", torch.hann_window(window_samples), persistent=persistent)
+        # Explicit, since a Trainer of another precision makes its own the default meanwhile.
+        window = torch.hann_window(window_samples, dtype=torch.float32)
+        self.register_buffer("window", window, persistent=persistent)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., samples) → complex (..., bins, frames)."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from zoo.checkpoints.files import CONFIG_KEY
+from zoo.checkpoints.files import CONFIG_KEY, METRICS_KEY
 from zoo.config.recipe import AnyRecipe
 from zoo.data.module import AudioDataModule
 from zoo.evaluation.metrics import measure
@@ -102,6 +103,14 @@ class ModelModule(UpdatingModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint[CONFIG_KEY] = self.recipe.container().to_dict()
+        measured = {
+            name: float(value)
+            for name, value in self.trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+        checkpoint[METRICS_KEY] = {
+            name: value for name, value in measured.items() if isfinite(value)
+        }
 
     def note_tokens(self, info: Mapping[str, Any]) -> None:
         """Keeps what the bottleneck says of a batch for the alarms."""

@@ -148,8 +148,8 @@ def _trainer(recipe: AnyRecipe, folder: Path) -> Trainer:
     devices = list(config.devices) if isinstance(config.devices, tuple) else config.devices
     try:
         return _lightning_trainer(recipe, folder, devices)
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
-        # Lightning's own words: no such accelerator, strategy or device on this machine.
+    except (MisconfigurationException, ValueError, TypeError, ImportError, RuntimeError) as error:
+        # Lightning's own words: no such accelerator or device on this machine.
         raise TrainingError(f"trainer: {str(error).splitlines()[0]}") from None
 
 

@@ -108,6 +108,10 @@ def test_posteriors_and_paths_that_upstream_cannot_read_are_refused(tmp_path):
     writer = StableAudioToolsWriter(tmp_path / "out", FINGERPRINT)
     with pytest.raises(CheckpointError, match="no place for a posterior"):
         writer.write(source(tmp_path, "a"), latents(0, 9, posterior=True))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.json").write_text('{"title": "of a song"}')
+    with pytest.raises(CheckpointError, match=r"b\.json exists"):
+        writer.write(source(tmp_path, "b"), latents(0, 9))
     with pytest.raises(CheckpointError, match=r"\.npy"):
         StableAudioToolsWriter(tmp_path / "x.npy", FINGERPRINT)
 

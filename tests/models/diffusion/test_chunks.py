@@ -18,8 +18,8 @@ from tests.models.diffusion.examples import (
 )
 from zoo.models.diffusion.samplers import SAMPLERS
 
-CASES = 60
-RANDOM = 25
+CASES = 40
+RANDOM = 12
 kinds = pytest.mark.parametrize("kind", DIFFUSIONS)
 
 

@@ -20,7 +20,7 @@ from tests.models.test_tokens import DISCRETE
 from zoo.models.diffusion.noise import batch_noise
 from zoo.models.diffusion.samplers import SAMPLERS
 
-RANDOM = 25
+RANDOM = 12
 kinds = pytest.mark.parametrize("kind", DIFFUSIONS)
 
 

@@ -67,7 +67,7 @@ def recipe_contradictions(recipe: AnyRecipe) -> Iterator[Problem]:
 def _shards(recipe: AnyRecipe) -> Iterator[Problem]:
     """What can't be had where each process holds a part of the weights."""
     strategy = recipe.trainer.strategy
-    if not strategy.startswith(("fsdp", "deepspeed", "model_parallel")):
+    if not strategy.startswith(("fsdp", "deepspeed")):
         return
     whole = f"needs whole weights in each process, but trainer.strategy '{strategy}' shares them"
     if isinstance(recipe, RecipeConfig) and recipe.discriminator is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from zoo.checkpoints.download import digest
 from zoo.inference.batch.writer import Source
 from zoo.inference.latents import Latents
+from zoo.nets.bottlenecks.discrete import DiscreteBottleneck
 
 
 def clip_facts(source: Source, latents: Latents) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def clip_facts(source: Source, latents: Latents) -> dict[str, Any]:
         "samples": latents.samples,
         "channels": latents.channels,
         "fingerprint": latents.fingerprint,
+        "form": form_of(latents),
         "source": {
             "path": str(source.path),
             "size": source.size,
@@ -32,6 +34,24 @@ def clip_facts(source: Source, latents: Latents) -> dict[str, Any]:
         },
         "zoo_version": __version__,
     }
+
+
+def form_of(latents: Latents) -> str:
+    """What is kept of a clip, such as "posterior float16", "latents float32" or "tokens"."""
+    if latents.tokens is not None:
+        return "tokens"
+    return _form(latents.std is not None, latents.values.dtype)
+
+
+def form_for(model: Any, *, posterior: bool, half: bool) -> str:
+    """The form of what a model will give."""
+    if isinstance(getattr(model, "bottleneck", None), DiscreteBottleneck):
+        return "tokens"
+    return _form(posterior, torch.float16 if half else next(model.parameters()).dtype)
+
+
+def _form(posterior: bool, dtype: torch.dtype) -> str:
+    return f"{'posterior' if posterior else 'latents'} {str(dtype).removeprefix('torch.')}"
 
 
 def model_facts(model: Any) -> dict[str, Any]:

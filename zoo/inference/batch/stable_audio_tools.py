@@ -35,6 +35,7 @@ class StableAudioToolsWriter:
         rank: of this process; files have the names of their sources on all of them.
         pad_frames: shorter clips are filled up with zeros, as upstream's batches need clips that
             are at least as long as its `latent_crop_length`.
+        form: of `form_for`; clips that are kept in another one are not done.
 
     Raises:
         CheckpointError: the path of the folder holds ".npy", which upstream can't read.
@@ -43,7 +44,13 @@ class StableAudioToolsWriter:
     """
 
     def __init__(
-        self, out: Path, fingerprint: str, rank: int = 0, *, pad_frames: int | None = None
+        self,
+        out: Path,
+        fingerprint: str,
+        rank: int = 0,
+        *,
+        pad_frames: int | None = None,
+        form: str | None = None,
     ) -> None:
         if ".npy" in str(out):
             raise CheckpointError(
@@ -53,6 +60,7 @@ class StableAudioToolsWriter:
         self.out = out
         self.fingerprint = fingerprint
         self.pad_frames = pad_frames or 0
+        self.form = form
 
     def done(self, source: Source) -> bool:
         """Whether both files are there, whole, of this source, model and padding."""
@@ -63,7 +71,7 @@ class StableAudioToolsWriter:
             made_so = (known["fingerprint"], len(known["padding_mask"])) == (
                 self.fingerprint,
                 max(known["frames"], self.pad_frames),
-            )
+            ) and self.form in (None, known.get("form"))
             origin = [known["source"][key] for key in ("path", "size", "modified", "content")]
         except (OSError, ValueError, KeyError, TypeError):
             return False
@@ -73,7 +81,8 @@ class StableAudioToolsWriter:
         """Writes both files; the json, which makes them count, comes last.
 
         Raises:
-            CheckpointError: for posteriors, which have no place in this layout.
+            CheckpointError: for posteriors, which have no place in this layout; for another json
+                of that name.
             OSError: where the disk refuses.
         """
         kept = arrays(latents)
@@ -86,6 +95,11 @@ class StableAudioToolsWriter:
         missing = max(0, self.pad_frames - latents.frames)
         content = npy_bytes(np.pad(array, ((0, 0), (0, missing))))
         values, facts = self._paths(source.name)
+        if not _is_ours(facts):
+            raise CheckpointError(
+                f"{source.path}: {facts} exists and is not of latents, so it is not overwritten; "
+                "choose another output folder, or move it"
+            )
         facts.unlink(missing_ok=True)
         write_whole(values, content)
         mask = [1] * latents.frames + [0] * missing
@@ -99,6 +113,14 @@ class StableAudioToolsWriter:
     def _paths(self, name: str) -> tuple[Path, Path]:
         safe = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", name)
         return self.out / f"{safe}.npy", self.out / f"{safe}.json"
+
+
+def _is_ours(facts: Path) -> bool:
+    """Whether a json is of latents, or missing."""
+    try:
+        return not facts.exists() or "padding_mask" in json.loads(facts.read_bytes())
+    except (OSError, ValueError):
+        return False
 
 
 def _upstreams(source: Source, latents: Latents) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class WebDatasetWriter:
         rank: of this process, which no other running one may have.
         shard_bytes: a shard is closed once it is as large.
         model: facts for the manifest, of `model_facts`.
+        form: of `form_for`; clips that are kept in another one are not done.
 
     Raises:
         CheckpointError: the folder holds latents of another model, or a damaged shard.
@@ -60,12 +61,14 @@ class WebDatasetWriter:
         *,
         shard_bytes: int = 2**28,
         model: dict[str, Any] | None = None,
+        form: str | None = None,
     ) -> None:
         self.out = out
         self.fingerprint = fingerprint
         self.rank = rank
         self.shard_bytes = shard_bytes
         self.model = model
+        self.form = form
         self._archive: tarfile.TarFile | None = None
         self._lock = threading.Lock()
         self._part = out / f".shard-{rank:05d}.part"
@@ -84,6 +87,7 @@ class WebDatasetWriter:
             member.name: (member.path, member.size, member.modified, member.content)
             for shard in newest(find_shards(self.out))
             for member in shard.members
+            if self.form in (None, member.form)
         }
 
     def done(self, source: Source) -> bool:
@@ -115,9 +119,9 @@ class WebDatasetWriter:
             # What a killed process left.
             self._part.unlink(missing_ok=True)
             return
-        archive, self._archive = self._archive, None
         try:
-            archive.close()
+            self._archive.close()
+            self._archive = None
             publish(self._part, next_path(self.out, self.rank), self.model)
         except OSError as error:
             raise self._failed(error) from None
@@ -130,7 +134,11 @@ class WebDatasetWriter:
 
     def _failed(self, error: OSError) -> OSError:
         """Nothing is kept of the shard; the next call makes its clips again."""
-        self._archive = None
+        archive, self._archive = self._archive, None
+        with contextlib.suppress(OSError):
+            # An open file keeps its place on the disk, whatever becomes of its name.
+            if archive is not None and archive.fileobj is not None:
+                archive.fileobj.close()
         with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
         return OSError(error.errno, error.strerror or str(error), str(self._part))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from zoo.inference.latents import Latents
 
+Made = TypeVar("Made", contravariant=True)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One input of a batch.
 
@@ -30,8 +32,8 @@ class Source:
     content: str | None = None
 
 
-class LatentWriter(Protocol):
-    """Keeps latents; constructed as `Writer(out, fingerprint, rank)`, once in each process.
+class Writer(Protocol[Made]):
+    """Keeps what is made of sources; constructed with its folder and rank, once in each process.
 
     Nothing is written before the first `write`, so that a dry run leaves no trace.
     """
@@ -44,10 +46,13 @@ class LatentWriter(Protocol):
         """
         ...
 
-    def write(self, source: Source, latents: Latents) -> None:
-        """Keeps the latents whole or not at all. Raises: OSError, ZooError."""
+    def write(self, source: Source, made: Made, /) -> None:
+        """Keeps it whole or not at all. Raises: OSError, ZooError."""
         ...
 
     def close(self) -> None:
         """All that was written is safe on disk now."""
         ...
+
+
+LatentWriter = Writer[Latents]

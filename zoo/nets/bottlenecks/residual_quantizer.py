@@ -65,7 +65,7 @@ class VectorQuantize(nn.Module):
             codes = F.normalize(self.codebook.weight.detach().float(), dim=1)
             # Half the distance, turned round, without the term that is the same for all codes.
             lengths = codes.square().sum(1) / 2
-            closeness = torch.baddbmm(-lengths, points, codes.T.expand(len(points), -1, -1))
+            closeness = torch.baddbmm(-lengths, points, codes.T.expand(points.shape[0], -1, -1))
         return closeness.argmax(-1)
 
     def codes(self, tokens: Tensor) -> Tensor:

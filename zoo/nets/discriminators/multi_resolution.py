@@ -56,7 +56,8 @@ class ResolutionDiscriminator(nn.Module):
         side = 3 * hop // 2
         x = F.pad(x, (side, side + -x.shape[-1] % hop), mode="reflect")
         spectrum = torch.view_as_real(self.spectrum(x.flatten(0, 1)))
-        spectrum = spectrum.permute(0, 3, 2, 1)
+        # Spectra are float32, whatever the network is.
+        spectrum = spectrum.permute(0, 3, 2, 1).to(x.dtype)
         judged, features = [], []
         for (low, high), convs in zip(self.bands, self.band_convs, strict=True):
             z = spectrum[..., low:high].contiguous(memory_format=torch.channels_last)

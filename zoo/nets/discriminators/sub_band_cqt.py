@@ -83,7 +83,8 @@ class SubBandCQTDiscriminator(nn.Module):
         if self.normalize_volume:
             x = normalise(x)
         spectrum = self.cqt(x)
-        z = torch.cat([spectrum.real, spectrum.imag], dim=1).transpose(2, 3)
+        # Spectra are float32, whatever the network is.
+        z = torch.cat([spectrum.real, spectrum.imag], dim=1).transpose(2, 3).to(x.dtype)
         z = z.contiguous(memory_format=torch.channels_last)
         octaves = z.split(self.bins_per_octave, dim=-1)
         z = torch.cat(
