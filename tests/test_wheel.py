@@ -133,12 +133,11 @@ def test_wheel_encodes_with_the_model_that_it_brings(wheel, bin_folder, tmp_path
     assert 1e6 < sizes["zoo/_configs/starter_22k.safetensors"] <= 8e6
     assert "zoo/_configs/starter_22k.md" in sizes
     zoo.write_audio(tmp_path / "a.wav", torch.rand(1, 5000) - 0.5, 48000)
-    for command in (("encode", "a.wav"), ("decode", "a.safetensors")):
-        done = run(bin_folder / "zoo", *command, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert str(bin_folder.parent) in done.stderr
-        assert "the small model that comes with zoo" in done.stderr
-    assert zoo.read_audio(tmp_path / "a.decoded.wav").values.shape == (1, 5000)
+    done = run(bin_folder / "zoo", "encode", "a.wav", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"using {bin_folder.parent}" in done.stderr
+    assert "the small model that comes with zoo" in done.stderr
+    assert zoo.Latents.load(tmp_path / "a.safetensors").samples == 5000
 
 
 def test_wheel_trains(bin_folder, tmp_path):
