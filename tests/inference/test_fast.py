@@ -61,6 +61,18 @@ def test_weights_are_shared_and_watched():
     assert {id(p) for p in fast.parameters()} == {id(p) for p in model.parameters()}
 
 
+def test_state_dicts_are_the_models():
+    torch.manual_seed(0)
+    for name in ("oobleck_vae_44k", "encodec_24k"):
+        model, other = (zoo.from_config(shrunk_autoencoder(name)) for _ in range(2))
+        fast = zoo.fast(model)
+        assert list(fast.state_dict()) == list(model.state_dict())
+        assert zoo.Codec(fast).fingerprint == zoo.Codec(model).fingerprint
+        fast.load_state_dict(other.state_dict())
+        for key, value in model.state_dict().items():
+            assert torch.equal(value, other.state_dict()[key])
+
+
 def test_other_models_come_back():
     other = object()
     assert zoo.fast(other) is other

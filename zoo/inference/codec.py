@@ -13,7 +13,8 @@ from torch import Tensor
 from zoo.checkpoints.fingerprint import fingerprint
 from zoo.data.files import Audio, probe, read_audio, write_audio
 from zoo.data.resample import fit_channels, resample
-from zoo.errors import AudioError, CheckpointError
+from zoo.errors import CheckpointError
+from zoo.inference.clips import checked_clip, checked_rate
 from zoo.inference.encoded import Encoded, check_posterior, encoded, fitted
 from zoo.inference.fast import fast as fast_model
 from zoo.inference.latents import Latents
@@ -93,8 +94,8 @@ class Codec:
             audio = read_audio(audio)
         if isinstance(audio, Audio):
             audio, sample_rate = audio.values, audio.sample_rate
-        rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
-        clip = _checked(audio)
+        rate = self.model.sample_rate if sample_rate is None else checked_rate(sample_rate)
+        clip = checked_clip(audio)
         fits = fitted(clip.to(self.device), rate, self.model)
         (made,) = self.encode_batch([fits], posterior=posterior)
         return made.of_one_clip(rate, clip.shape[-1], clip.shape[0], self.fingerprint)
@@ -194,7 +195,7 @@ class Codec:
         """
         if not hasattr(self.model, "encode_stream"):
             raise NotImplementedError(f"{type(self.model).__name__} has no streams")
-        rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
+        rate = self.model.sample_rate if sample_rate is None else checked_rate(sample_rate)
         return StreamEncoder(self.network, rate, channels or self.model.in_channels)
 
     def stream_decoder(
@@ -215,7 +216,7 @@ class Codec:
         """
         if not hasattr(self.model, "decode_stream"):
             raise NotImplementedError(f"{type(self.model).__name__} has no streams")
-        rate = self.model.sample_rate if sample_rate is None else _rate(sample_rate)
+        rate = self.model.sample_rate if sample_rate is None else checked_rate(sample_rate)
         return StreamDecoder(self.network, rate, channels or self.model.out_channels, samples)
 
     def _as_it_was(self, audio: Tensor, latents: Latents) -> Tensor:
@@ -286,21 +287,3 @@ class Codec:
 def _trimmed(audio: Tensor, samples: int) -> Tensor:
     """Exactly `samples` long; rounding in two resamplings may lack a sample."""
     return torch.nn.functional.pad(audio, (0, max(0, samples - audio.shape[-1])))[..., :samples]
-
-
-def _rate(sample_rate: int) -> int:
-    if sample_rate < 1:
-        raise AudioError(f"the sample rate is {sample_rate} Hz, but must be at least 1")
-    return sample_rate
-
-
-def _checked(audio: Any) -> Tensor:
-    audio = torch.as_tensor(audio)
-    clip = audio[None] if audio.ndim == 1 else audio
-    if not clip.is_floating_point():
-        raise AudioError(f"samples are decimals between -1 and 1, not {clip.dtype}")
-    if clip.ndim != 2 or clip.numel() == 0:
-        raise AudioError(f"a clip is (channels, samples), not {tuple(audio.shape)}")
-    if not torch.isfinite(clip).all():
-        raise AudioError("the audio has NaN or infinite samples")
-    return clip.float()

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from zoo.nets.prepared import FoldedNetwork
 from zoo.nets.span import input_span
 
+# More than torch's own limit of 8: each length, batch size and precision is one.
+_VERSIONS = 256
 # Lengths of windows, in frames: each is compiled once.
 WINDOWS = tuple(size for power in range(4, 11) for size in (2**power, 3 * 2 ** (power - 1)))
 
@@ -38,7 +40,7 @@ class CompiledNetwork(FoldedNetwork):
     ) -> None:
         super().__init__(network)
         self.unit_in, self.unit_out = unit_in, unit_out
-        self._compiler = compiler or (lambda module: torch.compile(module, dynamic=False))
+        self._compiler = compiler or _compile
         try:
             first, last = input_span(network, 0, unit_out - 1)
         except NotImplementedError:
@@ -67,6 +69,16 @@ class CompiledNetwork(FoldedNetwork):
             pieces.append(own.clone())
             made = end
         return torch.cat(pieces, dim=-1)
+
+
+def _compile(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    compiled = torch.compile(module, dynamic=False)
+
+    def run(x: Tensor) -> Tensor:
+        with torch._dynamo.config.patch(recompile_limit=_VERSIONS):
+            return compiled(x)
+
+    return run
 
 
 def window_size(frames: int, context: tuple[int, int]) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ from zoo.nets.streams.stream import Stream
 class Prepared(nn.Module):
     """Runs what `make` gives for a network in eval mode, without gradients.
 
-    It is made at the first use, and again once a weight of the network has changed.
+    It is made at the first use, and again once a weight of the network has changed (as torch
+    counts changes: not through `weight.data`). State dicts are the network's.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -25,6 +27,11 @@ class Prepared(nn.Module):
         self.network = network
         self.on = True
         self._state: object = None
+        self.register_load_state_dict_pre_hook(_to_network)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """That of the network, under its keys."""
+        return self.network.state_dict(*args, **kwargs)
 
     @property
     def layers(self) -> list[nn.Module]:
@@ -89,6 +96,12 @@ def unprepared(parts: nn.Module) -> Iterator[None]:
     finally:
         for part in found:
             part.on = True
+
+
+def _to_network(module: nn.Module, weights: dict[str, Any], prefix: str, *_: Any) -> None:
+    """The network's own keys, which `load_state_dict` is given, as torch looks for them."""
+    for key in [key for key in weights if key.startswith(prefix)]:
+        weights[f"{prefix}network.{key.removeprefix(prefix)}"] = weights.pop(key)
 
 
 def _version(weight: Tensor) -> int:

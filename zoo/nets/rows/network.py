@@ -115,6 +115,8 @@ def _row_layer(activation: nn.Module | None, layer: nn.Module) -> RowLayer | Non
 def _parts(network: nn.Module) -> Iterator[nn.Module]:
     """Layers and residual units, in order."""
     match network:
+        case nn.Identity():
+            pass
         case oobleck.ResidualUnit() | dac.ResidualUnit() | WNConv1d() | UpConv1d():
             yield network
         case nn.Sequential() | nn.Module(layers=_):
