@@ -49,6 +49,8 @@ def random_config(draw: random.Random) -> dict:
     return {**config, **kept}
 
 
+# oneDNN's AVX2 code writes past its memory in the backward pass of a 1 × 1 kernel with a stride.
+@torch.backends.mkldnn.flags(enabled=False)
 def test_equals_upstream_on_random_configs():
     draw = random.Random(0)
     torch.manual_seed(0)
