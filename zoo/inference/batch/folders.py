@@ -9,7 +9,6 @@ from typing import Any
 
 from lightning import Trainer
 
-from zoo.data.corpus import MANIFEST
 from zoo.data.messages import say
 from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.inference.batch.audio_files import AudioFilesWriter
@@ -82,10 +81,7 @@ def encode_folder(
     job = Encoding(codec, posterior=posterior, half=half)
     trainer = trainer or batch_trainer(codec.device)
     finish = partial(_describe, out, facts)
-    summary = process(job, writer, _paths(inputs), out, options or Options(), trainer, finish)
-    if summary is not None and not summary.interrupted and not (out / MANIFEST).exists():
-        finish()
-    return summary
+    return process(job, writer, _paths(inputs), out, options or Options(), trainer, finish)
 
 
 def decode_folder(

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
+from zoo.data.corpus import MANIFEST
 from zoo.data.messages import say
 from zoo.errors import ZooError
 from zoo.inference.batch.jobs import Job
@@ -95,7 +96,8 @@ def process(
     Args:
         writer: makes that of a process, by its rank.
         trainer: one of `batch_trainer`, on the device of the job's codec.
-        finish: called by the first process at the end, where anything was made.
+        finish: writes the manifest; called by the first process at the end, where anything was
+            made or there is none.
 
     Raises:
         AudioError: no such input, or nothing in it.
@@ -114,7 +116,10 @@ def process(
             if options.dry_run or (not plan.batches and _alone(trainer)):
                 _report(out, plan.failures, options)
                 seconds = plan.seconds
-                return Summary(out, plan.files, seconds, plan.skipped, 0, plan.failures, 0.0)
+                made = Summary(out, plan.files, seconds, plan.skipped, 0, plan.failures, 0.0)
+                if not options.dry_run:
+                    _finished(made, finish)
+                return made
         elif options.dry_run:
             return None
         module = BatchModule(job, keeper, stop)
@@ -124,18 +129,23 @@ def process(
         trainer.callbacks = [progress, Interruption(stop)]  # type: ignore[attr-defined]
         outcomes = _predicted(trainer, module, data, keeper, stop)
         wall = time.perf_counter() - progress.begun
+        if plan is None:
+            return None
+        summary = _summary(out, plan, outcomes, wall)
+        _report(out, summary.failures, options)
+        error = next((text for _, text, _ in outcomes if text), None)
+        if error is not None:
+            raise ZooError(f"{error}; what is done stays, and the same command goes on from there")
+        _finished(summary, finish)
+        return summary
     finally:
         lock.release()
-    if plan is None:
-        return None
-    summary = _summary(out, plan, outcomes, wall)
-    _report(out, summary.failures, options)
-    error = next((text for _, text, _ in outcomes if text), None)
-    if error is not None:
-        raise ZooError(f"{error}; what is done stays, and the same command goes on from there")
-    if summary.files:
+
+
+def _finished(summary: Summary, finish: Callable[[], None]) -> None:
+    missing = not summary.interrupted and not (summary.out / MANIFEST).exists()
+    if summary.files or missing:
         finish()
-    return summary
 
 
 # What a process tells the first one: what it did, what stopped it, whether it was asked to.
