@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 import zoo
 from tests.inference.batch.material import folder_of_audio, tiny_codec
+from zoo.errors import CheckpointError
 from zoo.inference.batch.lock import FolderLock
 from zoo.inference.batch.run import Options
 
@@ -40,3 +43,15 @@ def test_a_dry_run_writes_nothing_and_a_missing_manifest_is_made(tmp_path, monke
     assert zoo.encode_folder(codec, audio, out, format="webdataset", options=INLINE).files == 0
     assert held == [True]
     assert contents(out).keys() == before.keys()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "failures.jsonl"])
+@pytest.mark.parametrize("content", ['{"name": "my app"}\n', "[1]\n", "text"])
+def test_files_of_a_user_are_refused_before_anything_is_made(tmp_path, name, content):
+    audio, out = folder_of_audio(tmp_path / "in", 1), tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text(content)
+    with pytest.raises(CheckpointError, match=f"{name}: exists and .* not overwritten"):
+        zoo.encode_folder(tiny_codec(), audio, out, options=INLINE)
+    assert (out / name).read_text() == content
+    assert {path.name for path in out.iterdir()} <= {name, ".zoo.lock"}

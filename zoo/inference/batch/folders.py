@@ -16,7 +16,7 @@ from zoo.inference.batch.devices import batch_trainer
 from zoo.inference.batch.facts import form_for, model_facts
 from zoo.inference.batch.formats import Format, writer_for
 from zoo.inference.batch.jobs import Decoding, Encoding, Reconstruction
-from zoo.inference.batch.manifest import write_manifest
+from zoo.inference.batch.manifest import check_manifest, write_manifest
 from zoo.inference.batch.run import Options, Summary, process
 from zoo.inference.codec import Codec
 from zoo.inference.encoded import check_posterior
@@ -57,7 +57,8 @@ def encode_folder(
 
     Raises:
         AudioError: no such input, or no audio in any.
-        CheckpointError: `out` can't take these latents, or the model has no posterior.
+        CheckpointError: `out` can't take these latents or holds other files of the names of the
+            manifest or the list of failures, or the model has no posterior.
         ZooError: the disk is full, or a process was lost.
     """
     if posterior:
@@ -69,6 +70,7 @@ def encode_folder(
             )
     out = _folder(out)
     _check_forms(out, format)
+    check_manifest(out)
     facts = model_facts(codec.model)
     writer = partial(
         writer_for,

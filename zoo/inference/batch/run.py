@@ -20,7 +20,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from zoo.data.corpus import MANIFEST
 from zoo.data.messages import say
-from zoo.errors import ZooError
+from zoo.errors import CheckpointError, ZooError
 from zoo.inference.batch.jobs import Job
 from zoo.inference.batch.lock import FolderLock
 from zoo.inference.batch.module import BatchDataModule, BatchModule, Outcome
@@ -101,7 +101,7 @@ def process(
 
     Raises:
         AudioError: no such input, or nothing in it.
-        CheckpointError: `out` is in use, or can't take what is made.
+        CheckpointError: `out` is in use, can't take what is made, or has another failures.jsonl.
         ZooError: the disk is full, or a process was lost; what is done stays done.
     """
     rank, first = trainer.global_rank, trainer.is_global_zero
@@ -112,6 +112,7 @@ def process(
         if first:
             if not options.dry_run:
                 lock.acquire()
+            _check_report(out)
             plan = _planned(job, keeper, inputs, out, options)
             if options.dry_run or (not plan.batches and _alone(trainer)):
                 _report(out, plan.failures, options)
@@ -223,6 +224,23 @@ def _report(out: Path, failures: Sequence[Failure], options: Options) -> None:
             say(f"{path}: cannot be written: {error.strerror}")
     else:
         path.unlink(missing_ok=True)
+
+
+def _check_report(out: Path) -> None:
+    """Raises: CheckpointError where a list of failures is there that was not written here."""
+    path = out / FAILURES
+    if not os.path.lexists(path):
+        return
+    try:
+        lines = list(map(json.loads, path.read_bytes().splitlines()))
+        ours = all(line.keys() == {"path", "reason"} for line in lines)
+    except (OSError, ValueError, AttributeError):
+        ours = False
+    if not ours:
+        raise CheckpointError(
+            f"{path}: exists and was not written by this command, so it is not overwritten; choose "
+            "another output folder, or move it"
+        )
 
 
 def _alone(trainer: Trainer) -> bool:
