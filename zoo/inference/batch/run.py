@@ -188,7 +188,7 @@ def _predicted(
     try:
         keeper.close()
     except OSError as error:
-        stop.error = stop.error or error
+        module.give_up(error)
     told: Told = (module.outcome, stop.error and _text(stop.error), stop.asked)
     if trainer.world_size == 1:
         return [told]
