@@ -10,6 +10,8 @@ import pytest
 from tests.cli.test_encode import model_files
 from tests.data.material import write_waves
 from tests.inference.batch.material import folder_of_audio
+from zoo.errors import ConfigError
+from zoo.inference.latents import Latents
 
 
 @pytest.fixture
@@ -44,6 +46,22 @@ def test_failures_are_told_and_exit_with_1(call, model):
     assert "bad.wav: not readable as audio" in err
     (line,) = Path("out/failures.jsonl").read_text().splitlines()
     assert json.loads(line)["path"].endswith("in/bad.wav")
+
+
+def test_without_a_model_that_of_the_latents_is_asked_for(call, model, monkeypatch):
+    call("encode", "in", "-o", "out", *model)
+    Path("out/0/0.safetensors").write_text("damaged")
+    asked = []
+
+    def open_codec(named, *others):
+        asked.append((named, others[-1]))
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("zoo.cli.folders.open_codec", open_codec)
+    for options in ((), model):
+        assert call("decode", "out", "-o", "back", *options)[0] == 2
+    made_by = Latents.load("out/0/003.safetensors").fingerprint
+    assert asked == [(None, made_by), ("weights.safetensors", None)]
 
 
 def test_shards_of_several_inputs(call, model):

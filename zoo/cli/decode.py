@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,7 +91,25 @@ def decode(
         suffix = f".{(kind or AudioFormat.wav).value}"
         return decode_folder(codec, latents, out, suffix=suffix, **options)
 
-    return run_batch(work, output, opening, batching)
+    made_by = _made_by(latents) if model is None else None
+    return run_batch(work, output, opening, batching, made_by)
+
+
+def _made_by(inputs: list[Path]) -> str | None:
+    """The fingerprint in the first file that has one."""
+    from safetensors import SafetensorError, safe_open
+
+    from zoo.data.walk import files_below
+
+    for given in inputs:
+        below = files_below(given, (".safetensors",), lambda error: None)
+        for path in below if given.is_dir() else (given,):
+            with contextlib.suppress(OSError, SafetensorError):
+                with safe_open(path, framework="pt") as file:
+                    found = (file.metadata() or {}).get("fingerprint")
+                if found is not None:
+                    return found
+    return None
 
 
 def _decode_file(

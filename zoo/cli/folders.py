@@ -108,8 +108,18 @@ class Work(Protocol):
     ) -> Summary | None: ...
 
 
-def run_batch(work: Work, output: Path | None, opening: Opening, batching: Batching) -> None:
-    """Opens the model where the batch runs, does the work and says what was done."""
+def run_batch(
+    work: Work,
+    output: Path | None,
+    opening: Opening,
+    batching: Batching,
+    made_by: str | None = None,
+) -> None:
+    """Opens the model where the batch runs, does the work and says what was done.
+
+    Args:
+        made_by: fingerprint of the latents that are decoded.
+    """
     if output is None:
         raise ConfigError("--output: name a folder for what is made of several files")
     if output.suffix in _FILES and not output.is_dir():
@@ -122,7 +132,7 @@ def run_batch(work: Work, output: Path | None, opening: Opening, batching: Batch
     )
     first = trainer.is_global_zero
     with contextlib.nullcontext() if first else contextlib.redirect_stderr(io.StringIO()):
-        codec = opening.codec(str(trainer.strategy.root_device))
+        codec = opening.codec(str(trainer.strategy.root_device), made_by)
     options = Options(
         batch_size=batching.batch_size or Options.batch_size,
         workers=batching.workers,

@@ -106,7 +106,9 @@ class Corpus:
             if not isinstance(content, dict):
                 raise ValueError
         except (OSError, ValueError):
-            raise CheckpointError(f"{path}: damaged; write it again with write_manifest") from None
+            raise CheckpointError(
+                f"{path}: damaged; remove it, and write it again with write_manifest"
+            ) from None
         return content
 
 

@@ -18,6 +18,7 @@ from tests.oracle import import_upstream
 from zoo.data.corpus import find_clips
 from zoo.errors import CheckpointError
 from zoo.inference.batch.stable_audio_tools import StableAudioToolsWriter
+from zoo.writing import write_whole
 
 NAMES = {"a": 20, "b/c.d": 9, "x.npy/y.npy": 7, ".hidden": 4, "%": 12}
 
@@ -112,8 +113,36 @@ def test_posteriors_and_paths_that_upstream_cannot_read_are_refused(tmp_path):
     (tmp_path / "out" / "b.json").write_text('{"title": "of a song"}')
     with pytest.raises(CheckpointError, match=r"b\.json exists"):
         writer.write(source(tmp_path, "b"), latents(0, 9))
+    (tmp_path / "out" / "c.npy").write_bytes(b"of a user")
+    with pytest.raises(CheckpointError, match=r"c\.npy exists"):
+        writer.write(source(tmp_path, "c"), latents(0, 9))
+    assert (tmp_path / "out" / "c.npy").read_bytes() == b"of a user"
     with pytest.raises(CheckpointError, match=r"\.npy"):
         StableAudioToolsWriter(tmp_path / "x.npy", FINGERPRINT)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("written", [0, 1])
+def test_latents_are_never_without_their_json(tmp_path, monkeypatch, again, written):
+    """So that what a killed process leaves is not taken for a user's file."""
+    out, made = tmp_path / "out", source(tmp_path, "a")
+    writer, calls = StableAudioToolsWriter(out, FINGERPRINT), []
+    if again:
+        writer.write(made, latents(0, 9))
+
+    def killed(path, content):
+        calls.append(path)
+        if len(calls) > written:
+            raise KeyboardInterrupt
+        write_whole(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("zoo.inference.batch.stable_audio_tools.write_whole", killed)
+        with pytest.raises(KeyboardInterrupt):
+            writer.write(made, latents(0, 9))
+    assert not (out / "a.npy").exists() and not writer.done(made)
+    writer.write(made, latents(0, 9))
+    assert writer.done(made)
 
 
 def test_what_upstream_wrote_is_found(tmp_path):

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from zoo.data.corpus import find_clips
 from zoo.data.shards import key_of
 from zoo.errors import CheckpointError
 from zoo.inference.batch.manifest import write_manifest
+from zoo.inference.batch.module import BatchModule
+from zoo.inference.batch.stopping import Stop
 from zoo.inference.batch.webdataset import WebDatasetWriter
 
 ROOT = Path(__file__).parents[3]
@@ -194,6 +197,26 @@ def test_a_refusing_disk_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         writer.close()
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["add_member", "publish"])
+def test_any_refusal_stops_the_batch_and_its_clips_do_not_count(tmp_path, monkeypatch, place):
+    writer, stop = WebDatasetWriter(tmp_path / "out", FINGERPRINT, shard_bytes=6000), Stop()
+    job: Any = None
+    module = BatchModule(job, writer, stop)
+    for name in "ab":
+        # As large as a shard, then a part of the next one.
+        module._keep(source(tmp_path, name), latents(0, 400 if name == "a" else 5))
+    assert (module.outcome.files, len(list((tmp_path / "out").glob("*.tar")))) == (2, 1)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(f"zoo.inference.batch.webdataset.{place}", refuse)
+    module._keep(source(tmp_path, "c"), latents(0, 400))
+    assert isinstance(stop.error, OSError) and stop.error.errno == 13
+    assert (module.outcome.files, module.outcome.failures) == (1, [])
+    assert module.outcome.seconds == source(tmp_path, "a").seconds
 
 
 KILLED = """

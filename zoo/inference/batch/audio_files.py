@@ -6,9 +6,11 @@ import contextlib
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,7 @@ class AudioFilesWriter:
         self.suffix = suffix
         self.made_by = {"fingerprint": fingerprint, "options": options or {}, "suffix": suffix}
         self._ledger = Ledger(out, rank)
+        self._lock = threading.Lock()
 
     @cached_property
     def _known(self) -> dict[str, list[dict[str, Any]]]:
@@ -83,7 +86,9 @@ class AudioFilesWriter:
         target = self._target(source.name)
         if self._line(source.name) is None:
             self._check_free(source)
-        part = target.with_name(f".{target.stem[:100]}.{os.getpid()}.part{self.suffix}")
+        # A name may be as long as the system allows already.
+        short = sha256(os.fsencode(target.name)).hexdigest()[:16]
+        part = target.with_name(f".{short}.{os.getpid()}.part{self.suffix}")
         try:
             self._render(rendering, part, target)
             facts = part.stat()
@@ -138,6 +143,8 @@ class AudioFilesWriter:
         except OSError:
             return None
         now = (facts.st_size, facts.st_mtime_ns)
-        lines = reversed(self._known.get(name, []))
+        # Several threads ask, and the ledger is read once.
+        with self._lock:
+            lines = reversed(self._known.get(name, []))
         fits = (line for line in lines if (line.get("bytes"), line.get("written")) == now)
         return next(fits, None)

@@ -9,7 +9,6 @@ from typing import Any
 
 from lightning import Trainer
 
-from zoo.data.corpus import MANIFEST
 from zoo.data.messages import say
 from zoo.errors import CheckpointError, ConfigError, ZooError
 from zoo.inference.batch.audio_files import AudioFilesWriter
@@ -17,7 +16,7 @@ from zoo.inference.batch.devices import batch_trainer
 from zoo.inference.batch.facts import form_for, model_facts
 from zoo.inference.batch.formats import Format, writer_for
 from zoo.inference.batch.jobs import Decoding, Encoding, Reconstruction
-from zoo.inference.batch.manifest import write_manifest
+from zoo.inference.batch.manifest import check_manifest, write_manifest
 from zoo.inference.batch.run import Options, Summary, process
 from zoo.inference.codec import Codec
 from zoo.inference.encoded import check_posterior
@@ -58,7 +57,8 @@ def encode_folder(
 
     Raises:
         AudioError: no such input, or no audio in any.
-        CheckpointError: `out` can't take these latents, or the model has no posterior.
+        CheckpointError: `out` can't take these latents or holds other files of the names of the
+            manifest or the list of failures, or the model has no posterior.
         ZooError: the disk is full, or a process was lost.
     """
     if posterior:
@@ -70,6 +70,7 @@ def encode_folder(
             )
     out = _folder(out)
     _check_forms(out, format)
+    check_manifest(out)
     facts = model_facts(codec.model)
     writer = partial(
         writer_for,
@@ -82,10 +83,7 @@ def encode_folder(
     job = Encoding(codec, posterior=posterior, half=half)
     trainer = trainer or batch_trainer(codec.device)
     finish = partial(_describe, out, facts)
-    summary = process(job, writer, _paths(inputs), out, options or Options(), trainer, finish)
-    if summary is not None and not summary.interrupted and not (out / MANIFEST).exists():
-        finish()
-    return summary
+    return process(job, writer, _paths(inputs), out, options or Options(), trainer, finish)
 
 
 def decode_folder(

@@ -138,10 +138,10 @@ def _similar(codec: Codec, side: str) -> int | None:
 
 def _frames(codec: Codec, side: str, clips: int) -> int:
     """Without a way to tell, one clip at a time."""
-    model = codec.model
-    if not hasattr(model, f"frames_to_{side}"):
+    network = codec.network
+    if not hasattr(network, f"frames_to_{side}"):
         return 0
-    return getattr(model, f"frames_to_{side}")(clips)
+    return getattr(network, f"frames_to_{side}")(clips)
 
 
 def _encoded(codec: Codec, loaded: Loaded, posterior: bool = False) -> list[Latents]:

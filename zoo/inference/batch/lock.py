@@ -17,7 +17,7 @@ _NAME = ".zoo.lock"
 _TAKEN = (errno.EAGAIN, errno.EACCES)
 _WAIT_SECONDS = 10.0
 _PART = re.compile(
-    r"\..+\.(\d+|[0-9a-f]{32})\.part|\..+\.\d+\.part\.(wav|flac)|\.shard-[\d-]+(\.tar)?\.part"
+    r"\..+\.(\d+|[0-9a-f]{32})\.part|\.[0-9a-f]{16}\.\d+\.part\.(wav|flac)|\.shard-[\d-]+(\.tar)?\.part"
 )
 
 

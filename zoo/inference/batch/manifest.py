@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from zoo.data.shards import Shard, find_shards
 from zoo.errors import CheckpointError
 from zoo.inference.batch.webdataset import compact
 from zoo.writing import write_whole
+
+_KEYS = {"fingerprint", "zoo_version"}
 
 
 def write_manifest(out: str | Path, model: dict[str, Any] | None = None) -> Path:
@@ -25,11 +28,13 @@ def write_manifest(out: str | Path, model: dict[str, Any] | None = None) -> Path
         model: facts of `model_facts`; by default what the shards or an older manifest say.
 
     Raises:
-        CheckpointError: the folder holds no latents, or those of several models.
+        CheckpointError: the folder holds no latents, those of several models, or another file of
+            that name.
     """
     from zoo import __version__
 
     folder = Path(out)
+    check_manifest(folder)
     try:
         compact(folder)
         corpus = find_clips(folder)
@@ -61,6 +66,23 @@ def write_manifest(out: str | Path, model: dict[str, Any] | None = None) -> Path
             f"{folder / MANIFEST}: cannot be written: {error.strerror or error}"
         ) from None
     return folder / MANIFEST
+
+
+def check_manifest(folder: Path) -> None:
+    """Raises: CheckpointError where a manifest.json is there that zoo did not write."""
+    path = folder / MANIFEST
+    if not os.path.lexists(path):
+        return
+    try:
+        content = json.loads(path.read_bytes())
+        ours = isinstance(content, dict) and not _KEYS.isdisjoint(content)
+    except (OSError, ValueError):
+        ours = False
+    if not ours:
+        raise CheckpointError(
+            f"{path}: exists and is no manifest of zoo, so it is not overwritten; choose another "
+            "folder, or move it"
+        )
 
 
 def _model(corpus: Corpus, shards: list[Shard]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from zoo.inference.batch.plan import Batch, Plan
 from zoo.inference.batch.readers import MISHAPS, Loaded, Reader
 from zoo.inference.batch.sources import Failure
 from zoo.inference.batch.stopping import Stop, UntilStopped
-from zoo.inference.batch.writer import Source, Writer
+from zoo.inference.batch.writer import LostError, Source, Writer
 
 # The next file would fail as well.
 _FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
@@ -96,12 +96,19 @@ class BatchModule(LightningModule):
             self.writer.write(source, content)
         except MISHAPS as error:
             if _is_fatal(error):
-                self.stop.error = error
+                self.give_up(error)
             else:
                 self._failed(source, error)
         else:
             self.outcome.files += 1
             self.outcome.seconds += source.seconds
+
+    def give_up(self, error: Exception) -> None:
+        """Takes no more files, and counts none that `error` lost."""
+        self.stop.error = self.stop.error or error
+        for source in error.sources if isinstance(error, LostError) else ():
+            self.outcome.files -= 1
+            self.outcome.seconds -= source.seconds
 
     def _failed(self, source: Source, error: Exception) -> None:
         self.outcome.failures.append(Failure.of(source.path, error))
@@ -176,6 +183,8 @@ def _one(loaded: Loaded, index: int) -> Loaded:
 def _is_fatal(error: BaseException | None) -> bool:
     """Whether the disk refuses whatever comes next."""
     while error is not None:
+        if isinstance(error, LostError):
+            return True
         if isinstance(error, OSError) and error.errno in _FATAL:
             return True
         error = error.__cause__

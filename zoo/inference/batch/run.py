@@ -18,8 +18,9 @@ import torch.distributed as dist
 from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
+from zoo.data.corpus import MANIFEST
 from zoo.data.messages import say
-from zoo.errors import ZooError
+from zoo.errors import CheckpointError, ZooError
 from zoo.inference.batch.jobs import Job
 from zoo.inference.batch.lock import FolderLock
 from zoo.inference.batch.module import BatchDataModule, BatchModule, Outcome
@@ -95,11 +96,12 @@ def process(
     Args:
         writer: makes that of a process, by its rank.
         trainer: one of `batch_trainer`, on the device of the job's codec.
-        finish: called by the first process at the end, where anything was made.
+        finish: writes the manifest; called by the first process at the end, where anything was
+            made or there is none.
 
     Raises:
         AudioError: no such input, or nothing in it.
-        CheckpointError: `out` is in use, or can't take what is made.
+        CheckpointError: `out` is in use, can't take what is made, or has another failures.jsonl.
         ZooError: the disk is full, or a process was lost; what is done stays done.
     """
     rank, first = trainer.global_rank, trainer.is_global_zero
@@ -110,11 +112,15 @@ def process(
         if first:
             if not options.dry_run:
                 lock.acquire()
+            _check_report(out)
             plan = _planned(job, keeper, inputs, out, options)
             if options.dry_run or (not plan.batches and _alone(trainer)):
                 _report(out, plan.failures, options)
                 seconds = plan.seconds
-                return Summary(out, plan.files, seconds, plan.skipped, 0, plan.failures, 0.0)
+                made = Summary(out, plan.files, seconds, plan.skipped, 0, plan.failures, 0.0)
+                if not options.dry_run:
+                    _finished(made, finish)
+                return made
         elif options.dry_run:
             return None
         module = BatchModule(job, keeper, stop)
@@ -124,18 +130,23 @@ def process(
         trainer.callbacks = [progress, Interruption(stop)]  # type: ignore[attr-defined]
         outcomes = _predicted(trainer, module, data, keeper, stop)
         wall = time.perf_counter() - progress.begun
+        if plan is None:
+            return None
+        summary = _summary(out, plan, outcomes, wall)
+        _report(out, summary.failures, options)
+        error = next((text for _, text, _ in outcomes if text), None)
+        if error is not None:
+            raise ZooError(f"{error}; what is done stays, and the same command goes on from there")
+        _finished(summary, finish)
+        return summary
     finally:
         lock.release()
-    if plan is None:
-        return None
-    summary = _summary(out, plan, outcomes, wall)
-    _report(out, summary.failures, options)
-    error = next((text for _, text, _ in outcomes if text), None)
-    if error is not None:
-        raise ZooError(f"{error}; what is done stays, and the same command goes on from there")
-    if summary.files:
+
+
+def _finished(summary: Summary, finish: Callable[[], None]) -> None:
+    missing = not summary.interrupted and not (summary.out / MANIFEST).exists()
+    if summary.files or missing:
         finish()
-    return summary
 
 
 # What a process tells the first one: what it did, what stopped it, whether it was asked to.
@@ -177,7 +188,7 @@ def _predicted(
     try:
         keeper.close()
     except OSError as error:
-        stop.error = stop.error or error
+        module.give_up(error)
     told: Told = (module.outcome, stop.error and _text(stop.error), stop.asked)
     if trainer.world_size == 1:
         return [told]
@@ -213,6 +224,23 @@ def _report(out: Path, failures: Sequence[Failure], options: Options) -> None:
             say(f"{path}: cannot be written: {error.strerror}")
     else:
         path.unlink(missing_ok=True)
+
+
+def _check_report(out: Path) -> None:
+    """Raises: CheckpointError where a list of failures is there that was not written here."""
+    path = out / FAILURES
+    if not os.path.lexists(path):
+        return
+    try:
+        lines = list(map(json.loads, path.read_bytes().splitlines()))
+        ours = all(line.keys() == {"path", "reason"} for line in lines)
+    except (OSError, ValueError, AttributeError):
+        ours = False
+    if not ours:
+        raise CheckpointError(
+            f"{path}: exists and was not written by this command, so it is not overwritten; choose "
+            "another output folder, or move it"
+        )
 
 
 def _alone(trainer: Trainer) -> bool:

@@ -78,10 +78,10 @@ class StableAudioToolsWriter:
         return whole and made_so and same_source(source, *origin)
 
     def write(self, source: Source, latents: Latents) -> None:
-        """Writes both files; the json, which makes them count, comes last.
+        """Writes both files; the latents come last: they are never without their json.
 
         Raises:
-            CheckpointError: for posteriors, which have no place in this layout; for another json
+            CheckpointError: for posteriors, which have no place in this layout; for other files
                 of that name.
             OSError: where the disk refuses.
         """
@@ -95,16 +95,18 @@ class StableAudioToolsWriter:
         missing = max(0, self.pad_frames - latents.frames)
         content = npy_bytes(np.pad(array, ((0, 0), (0, missing))))
         values, facts = self._paths(source.name)
-        if not _is_ours(facts):
+        # Latents without a json are another's.
+        foreign = values if not os.path.lexists(facts) else facts
+        if os.path.lexists(foreign) and not _is_ours(facts):
             raise CheckpointError(
-                f"{source.path}: {facts} exists and is not of latents, so it is not overwritten; "
-                "choose another output folder, or move it"
+                f"{source.path}: {foreign} exists and is not of latents that were encoded here, so "
+                "it is not overwritten; choose another output folder, or move it"
             )
-        facts.unlink(missing_ok=True)
-        write_whole(values, content)
         mask = [1] * latents.frames + [0] * missing
         made = _upstreams(source, latents) | {"bytes": len(content), "padding_mask": mask}
+        values.unlink(missing_ok=True)
         write_whole(facts, json.dumps(made).encode())
+        write_whole(values, content)
 
     def close(self) -> None:
         """All files are on disk after this."""
@@ -116,10 +118,10 @@ class StableAudioToolsWriter:
 
 
 def _is_ours(facts: Path) -> bool:
-    """Whether a json is of latents, or missing."""
+    """Whether a json is there and of latents."""
     try:
-        return not facts.exists() or "padding_mask" in json.loads(facts.read_bytes())
-    except (OSError, ValueError):
+        return "padding_mask" in json.loads(facts.read_bytes())
+    except (OSError, ValueError, TypeError):
         return False
 
 

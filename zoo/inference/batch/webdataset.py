@@ -28,7 +28,7 @@ from zoo.data.shards import (
 )
 from zoo.errors import CheckpointError
 from zoo.inference.batch.facts import arrays, clip_facts, same_source
-from zoo.inference.batch.writer import Source
+from zoo.inference.batch.writer import LostError, Source
 from zoo.inference.latents import Latents
 
 _NAME = re.compile(r"shard-(\d+)-(\d+)\.tar")
@@ -70,6 +70,7 @@ class WebDatasetWriter:
         self.model = model
         self.form = form
         self._archive: tarfile.TarFile | None = None
+        self._held: list[Source] = []
         self._lock = threading.Lock()
         self._part = out / f".shard-{rank:05d}.part"
         # All shards of a folder are of one model, so that one tells which.
@@ -97,7 +98,12 @@ class WebDatasetWriter:
         return facts is not None and same_source(source, *facts)
 
     def write(self, source: Source, latents: Latents) -> None:
-        """Adds a clip to the shard; a full one is closed. Raises: OSError."""
+        """Adds a clip to the shard; a full one is closed.
+
+        Raises:
+            LostError: the shard cannot be written.
+            OSError: the source is gone.
+        """
         key = key_of(source.name)
         members = {f"{key}.{name}.npy": npy_bytes(a) for name, a in arrays(latents).items()}
         members[f"{key}.json"] = json.dumps(clip_facts(source, latents)).encode()
@@ -110,9 +116,11 @@ class WebDatasetWriter:
             raise self._failed(error) from None
         if full:
             self.close()
+        else:
+            self._held.append(source)
 
     def close(self) -> None:
-        """Finishes the shard that is being written. Raises: OSError."""
+        """Finishes the shard that is being written. Raises: LostError."""
         # Nobody asks any more what is done: of a million clips that is much memory.
         self.__dict__.pop("_known", None)
         if self._archive is None:
@@ -123,6 +131,7 @@ class WebDatasetWriter:
             self._archive.close()
             self._archive = None
             publish(self._part, next_path(self.out, self.rank), self.model)
+            self._held = []
         except OSError as error:
             raise self._failed(error) from None
 
@@ -132,7 +141,7 @@ class WebDatasetWriter:
             self._archive = tarfile.TarFile(self._part, "w")
         return self._archive
 
-    def _failed(self, error: OSError) -> OSError:
+    def _failed(self, error: OSError) -> LostError:
         """Nothing is kept of the shard; the next call makes its clips again."""
         archive, self._archive = self._archive, None
         with contextlib.suppress(OSError):
@@ -141,7 +150,9 @@ class WebDatasetWriter:
                 archive.fileobj.close()
         with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
-        return OSError(error.errno, error.strerror or str(error), str(self._part))
+        lost = LostError(error.errno, error.strerror or str(error), str(self._part))
+        lost.sources, self._held = tuple(self._held), []
+        return lost
 
 
 def add_member(archive: tarfile.TarFile, name: str, content: bytes) -> None:

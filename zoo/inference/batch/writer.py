@@ -32,6 +32,16 @@ class Source:
     content: str | None = None
 
 
+class LostError(OSError):
+    """The disk refused what was written together: nothing of it is kept, and no more may come.
+
+    Attributes:
+        sources: that `write` had taken before.
+    """
+
+    sources: tuple[Source, ...] = ()
+
+
 class Writer(Protocol[Made]):
     """Keeps what is made of sources; constructed with its folder and rank, once in each process.
 

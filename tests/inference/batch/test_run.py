@@ -1,0 +1,57 @@
+"""What a batch leaves in its folder besides what it makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import zoo
+from tests.inference.batch.material import folder_of_audio, tiny_codec
+from zoo.errors import CheckpointError
+from zoo.inference.batch.lock import FolderLock
+from zoo.inference.batch.run import Options
+
+INLINE = Options(workers=0)
+DRY = replace(INLINE, dry_run=True)
+
+
+def contents(folder) -> dict[str, tuple[int, bytes]]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def test_a_dry_run_writes_nothing_and_a_missing_manifest_is_made(tmp_path, monkeypatch, capfd):
+    audio, out, codec = folder_of_audio(tmp_path / "in", 3), tmp_path / "out", tiny_codec()
+    zoo.encode_folder(codec, audio, out, format="webdataset", options=INLINE)
+    before = contents(out)
+    (out / "manifest.json").unlink()
+    left = contents(out)
+    assert zoo.encode_folder(codec, audio, out, format="webdataset", options=DRY).skipped == 3
+    assert contents(out) == left
+    zoo.encode_folder(codec, audio, tmp_path / "none", options=DRY)
+    assert not (tmp_path / "none").exists()
+    assert "manifest" not in capfd.readouterr().err
+    # It is written while other commands are kept out.
+    real, held = FolderLock.release, []
+
+    def release(self):
+        held.append((out / "manifest.json").exists())
+        real(self)
+
+    monkeypatch.setattr(FolderLock, "release", release)
+    assert zoo.encode_folder(codec, audio, out, format="webdataset", options=INLINE).files == 0
+    assert held == [True]
+    assert contents(out).keys() == before.keys()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "failures.jsonl"])
+@pytest.mark.parametrize("content", ['{"name": "my app"}\n', "[1]\n", "text"])
+def test_files_of_a_user_are_refused_before_anything_is_made(tmp_path, name, content):
+    audio, out = folder_of_audio(tmp_path / "in", 1), tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text(content)
+    with pytest.raises(CheckpointError, match=f"{name}: exists and .* not overwritten"):
+        zoo.encode_folder(tiny_codec(), audio, out, options=INLINE)
+    assert (out / name).read_text() == content
+    assert {path.name for path in out.iterdir()} <= {name, ".zoo.lock"}
