@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from dataclasses import replace
 
 import pytest
 
 import zoo
 from tests.inference.batch.material import folder_of_audio, tiny_codec
-from zoo.errors import CheckpointError
+from zoo.data.corpus import find_clips
+from zoo.errors import CheckpointError, ZooError
 from zoo.inference.batch.lock import FolderLock
+from zoo.inference.batch.readers import AudioReader
 from zoo.inference.batch.run import Options
 
 INLINE = Options(workers=0)
@@ -55,3 +60,23 @@ def test_files_of_a_user_are_refused_before_anything_is_made(tmp_path, name, con
         zoo.encode_folder(tiny_codec(), audio, out, options=INLINE)
     assert (out / name).read_text() == content
     assert {path.name for path in out.iterdir()} <= {name, ".zoo.lock"}
+
+
+def test_a_killed_loader_is_one_message_and_what_is_done_stays(tmp_path, monkeypatch):
+    audio, out, codec = folder_of_audio(tmp_path / "in", 8, 1), tmp_path / "out", tiny_codec()
+    load, parent = AudioReader.load, os.getpid()
+
+    def killed(self, sources):
+        if sources[0].name == "2/005" and os.getpid() != parent:
+            time.sleep(1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return load(self, sources)
+
+    monkeypatch.setattr(AudioReader, "load", killed)
+    options = Options(workers=1, batch_size=1)
+    with pytest.raises(ZooError, match="fewer --workers or --batch-size; what is done stays"):
+        zoo.encode_folder(codec, audio, out, format="webdataset", options=options)
+    kept = len(find_clips(out).clips)
+    assert kept > 0
+    made = zoo.encode_folder(codec, audio, out, format="webdataset", options=INLINE)
+    assert (made.files, made.skipped) == (8 - kept, kept)

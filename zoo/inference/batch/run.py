@@ -32,6 +32,8 @@ from zoo.inference.batch.writer import Writer
 from zoo.writing import write_whole
 
 FAILURES = "failures.jsonl"
+# So do torch's messages begin when a loader process was killed.
+_LOADER = "DataLoader worker"
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def _predicted(
         try:
             trainer.predict(module, datamodule=data, return_predictions=False)
         except RuntimeError as error:
-            if trainer.world_size == 1:
+            if trainer.world_size == 1 and _LOADER not in str(error):
                 raise
             lost = _lost(error)
     try:
@@ -191,7 +193,7 @@ def _predicted(
         module.give_up(error)
     told: Told = (module.outcome, stop.error and _text(stop.error), stop.asked)
     if trainer.world_size == 1:
-        return [told]
+        return [(module.outcome, told[1] or lost, stop.asked)]
     everyone: list[Any] = [None] * trainer.world_size
     if lost is None:
         try:
@@ -266,7 +268,10 @@ def _text(error: Exception) -> str:
 
 
 def _lost(error: RuntimeError) -> str:
-    return f"another process of this command is gone ({str(error).splitlines()[0][:200]})"
+    reason = str(error).splitlines()[0][:200]
+    if _LOADER in str(error):
+        return f"a process that reads files is gone ({reason}); try fewer --workers or --batch-size"
+    return f"another process of this command is gone ({reason})"
 
 
 @contextmanager

@@ -112,7 +112,9 @@ class WebDatasetWriter:
             for name, content in members.items():
                 add_member(archive, name, content)
             full = archive.offset >= self.shard_bytes
-        except OSError as error:
+        except (OSError, RuntimeError, MemoryError) as error:
+            # torch tells of a killed loader process wherever the program is: half a member may
+            # be written.
             raise self._failed(error) from None
         if full:
             self.close()
@@ -141,7 +143,7 @@ class WebDatasetWriter:
             self._archive = tarfile.TarFile(self._part, "w")
         return self._archive
 
-    def _failed(self, error: OSError) -> LostError:
+    def _failed(self, error: Exception) -> LostError:
         """Nothing is kept of the shard; the next call makes its clips again."""
         archive, self._archive = self._archive, None
         with contextlib.suppress(OSError):
@@ -150,7 +152,8 @@ class WebDatasetWriter:
                 archive.fileobj.close()
         with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
-        lost = LostError(error.errno, error.strerror or str(error), str(self._part))
+        number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (0, None)
+        lost = LostError(number, reason or str(error), str(self._part))
         lost.sources, self._held = tuple(self._held), []
         return lost
 
