@@ -12,13 +12,13 @@ from tests.upstream_training import upstream_wrapper
 
 
 def same_gradients(ours, theirs) -> None:
-    """Each within 1e-4 of the largest in its tensor."""
+    """Each within 1e-4 of the largest in its tensor, or 1e-6 of that of all: sums may cancel."""
     mine, others = dict(ours.named_parameters()), dict(theirs.named_parameters())
     assert mine.keys() == others.keys()
     largest = max(weight.grad.abs().max().item() for weight in others.values())
     assert largest > 1e-4
     for key, weight in others.items():
-        scale = max(weight.grad.abs().max().item(), 1e-4 * largest)
+        scale = max(weight.grad.abs().max().item(), 1e-2 * largest)
         error = (mine[key].grad - weight.grad).abs().max().item()
         assert error < 1e-4 * scale, (key, error, scale)
 
