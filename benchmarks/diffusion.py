@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.checkpoints.files import read_ckpt
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import RECIPE_FILE, resolve_recipe
 from zoo.data.synthesis import synthesise_clip
 from zoo.evaluation.metrics import measure

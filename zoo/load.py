@@ -258,7 +258,6 @@ def _filled(container: ModelContainer, checkpoint: Checkpoint) -> AudioAutoencod
         model,
         checkpoint.weights,
         str(checkpoint.path),
-        owned=checkpoint.owned,
         layout=checkpoint.layout,
     )
     return model

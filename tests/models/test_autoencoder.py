@@ -49,17 +49,18 @@ KINDS = {
     chunk=st.integers(1, 60),
 )
 def test_chunked_is_unchunked(kind, seed, frames, short, chunk):
-    model = zoo.from_config(KINDS[kind](random.Random(seed)))
+    # In float64: a norm over two channels may magnify rounding without end.
+    model = zoo.from_config(KINDS[kind](random.Random(seed))).double()
     samples = max(1, frames * model.downsampling_ratio - short)
-    audio = torch.randn(1, model.io_channels, samples)
+    audio = torch.randn(1, model.io_channels, samples, dtype=torch.float64)
     latents = model.encode(audio)
     given_latents = model.encode_audio(audio, chunked=True, chunk_size=chunk)
-    assert (given_latents - latents).abs().max() < 1e-5 * max(1.0, float(latents.abs().max()))
+    assert (given_latents - latents).abs().max() < 1e-8 * max(1.0, float(latents.abs().max()))
     if getattr(model.bottleneck, "noise_augment_dim", 0) == 0:
         decoded = model.decode(latents)
         given_audio = model.decode_audio(latents, chunked=True, chunk_size=chunk)
         peak = max(1.0, float(decoded.abs().max()))
-        assert (given_audio - decoded).abs().max() < 1e-5 * peak
+        assert (given_audio - decoded).abs().max() < 1e-8 * peak
     CHUNKED[kind] += 1
 
 

@@ -9,7 +9,8 @@ import torch
 
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
 from tests.training.test_autoencoder_module import fit
-from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.checkpoints.files import EMA_KEY
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import resolve_recipe, resume_recipe
 from zoo.training.balancer import Balancer
 from zoo.training.build import build_module

@@ -7,7 +7,8 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from tests.shrunk import shrunk
-from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.checkpoints.files import EMA_KEY
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.training.run import _trainer, train
 
 EVERYTHING = ["early_stopping={patience: 3}", "trainer.enable_progress_bar=true"]

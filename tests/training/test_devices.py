@@ -13,7 +13,8 @@ import torch
 
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
 from tests.training.rank import train_on_two
-from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.checkpoints.files import EMA_KEY
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import resolve_recipe
 from zoo.errors import ConfigError
 from zoo.load import from_checkpoint

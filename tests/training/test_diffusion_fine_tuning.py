@@ -8,7 +8,8 @@ import torch
 import zoo
 from tests.shrunk import shrunk
 from tests.training.test_run import zoo_yaml
-from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.checkpoints.files import EMA_KEY
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import parse_recipe
 from zoo.errors import CheckpointError, ConfigError
 from zoo.training.build import build_module

@@ -12,8 +12,9 @@ from torch import nn
 import zoo
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
 from tests.training.test_autoencoder_module import fit
-from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.checkpoints.files import EMA_KEY
 from zoo.checkpoints.reading import read_checkpoint
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.guard import GuardConfig
 from zoo.config.resolve import resolve_recipe, resume_recipe
 from zoo.data.crops import CropDataset

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 import zoo
 from tests.shrunk import shrunk
-from zoo.checkpoints.files import find_checkpoint, read_ckpt
+from zoo.checkpoints.files import find_checkpoint
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import resume_recipe
 from zoo.errors import CheckpointError, ConfigError
 from zoo.training.callbacks.best_checkpoints import BestCheckpoints

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
-from zoo.checkpoints.files import read_ckpt
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import resolve_recipe, resume_recipe
 from zoo.config.trainer import TrainerConfig
 from zoo.training.build import build_module

@@ -8,7 +8,8 @@ from torch import nn
 
 from tests.shrunk import shrunk
 from tests.training.test_discriminators import KINDS, overrides
-from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.checkpoints.files import EMA_KEY
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import resolve_recipe
 from zoo.nets.discriminators.oobleck import OobleckDiscriminator
 from zoo.training import build

@@ -15,7 +15,8 @@ import torch
 import zoo
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
 from tests.training.test_run import state, zoo_yaml
-from zoo.checkpoints.files import EMA_KEY, read_ckpt
+from zoo.checkpoints.files import EMA_KEY
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import parse_recipe, resume_recipe
 from zoo.errors import CheckpointError, ConfigError, TrainingError
 from zoo.training.run import LAST, train

@@ -15,8 +15,9 @@ import torch
 
 import zoo
 from tests.shrunk import SHRUNK, SMALL_DISCRIMINATOR, shrunk
-from zoo.checkpoints.files import CONFIG_KEY, EMA_KEY, read_ckpt
+from zoo.checkpoints.files import CONFIG_KEY, EMA_KEY
 from zoo.checkpoints.reading import read_checkpoint
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import parse_recipe, resolve_recipe
 from zoo.data.synthesis import synthesise_clip
 from zoo.errors import CheckpointError, ConfigError, TrainingError

@@ -1,17 +1,8 @@
-"""Checkpoint files: where they are, and how they are read without running code."""
+"""Checkpoint files: where they are."""
 
 from __future__ import annotations
 
-import re
-import warnings
-import zipfile
-import zlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from zoo.errors import CheckpointError
 
@@ -34,36 +25,6 @@ PAIRS = (
 )
 # Where a folder has no file of its own, the model is in this one: diffusers' pipelines.
 INSIDE = "vae"
-
-
-def read_ckpt(path: Path) -> dict[str, Any]:
-    """All that a .ckpt file holds, never running code from it. Raises: CheckpointError."""
-    import pickle
-
-    start = b""
-    try:
-        with path.open("rb") as file:
-            start = file.read(2)
-        with warnings.catch_warnings(action="ignore", category=UserWarning):
-            # Only archives can be mapped; torch wrote none before its release 1.6.
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=start == b"PK")
-    except pickle.UnpicklingError as error:
-        needed = re.search(r"GLOBAL ([\w.]+)", str(error))
-        # Any other file may begin in any way; a pickle begins like this.
-        if needed or (start.startswith(b"\x80") and "Unsupported" in str(error)):
-            raise CheckpointError(
-                f"{path}: holds code besides tensors, which is never run"
-                f"{f' (it needs {needed[1]})' if needed else ''}; "
-                "save its state dict as .safetensors where it comes from"
-            ) from None
-        raise CheckpointError(damaged(path)) from None
-    except PermissionError as error:
-        raise CheckpointError(f"{path}: {error.strerror}") from None
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError):
-        raise CheckpointError(damaged(path)) from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds no weights")
-    return content
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -110,27 +71,6 @@ def newest_run(root: str | Path = "runs") -> Path | None:
     ]
     newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
     return newest and newest.parent.parent
-
-
-def check_sums(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Compares what torch has saved with the file's own checksums, which torch does not.
-
-    Args:
-        weights: as `read_ckpt` gave them: each tensor's storage is a record of the file.
-
-    Raises: CheckpointError.
-    """
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        records = [record for record in archive.infolist() if "/data/" in record.filename]
-    if not any(record.CRC for record in records):
-        return
-    sums = {(record.file_size, record.CRC) for record in records}
-    for key, value in weights.items():
-        whole = torch.empty(0, dtype=torch.uint8).set_(value.untyped_storage())  # type: ignore[arg-type]
-        if whole.numel() and (whole.numel(), zlib.crc32(whole.numpy().data)) not in sums:
-            raise CheckpointError(f"{path}: damaged: the checksum of '{key}' is another one")
 
 
 def damaged(path: Path) -> str:

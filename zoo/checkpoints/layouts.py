@@ -6,7 +6,7 @@ Source: stable_audio_tools, training/autoencoders.py and training/diffusion.py (
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -36,13 +36,11 @@ class Found:
 
     Args:
         config: what the layout itself says, in the form of stable-audio-tools.
-        untouched: the tensors as the file has them.
     """
 
     layout: str
     weights: Mapping[str, Tensor]
     config: Mapping[str, Any] | None = None
-    untouched: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 def recognise(
@@ -65,12 +63,10 @@ def recognise(
         raise CheckpointError(f"weights '{which}': unknown (allowed: averaged, online)")
     if not isinstance(content, SafeTensors):
         if "best_state" in content or "xp.cfg" in content or "pretrained" in content:
-            state = content.get("best_state")
-            return _of(parse_audiocraft(content, path), "audiocraft", state)
+            return _of(parse_audiocraft(content, path), "audiocraft")
         metadata = content.get("metadata")
         if isinstance(metadata, Mapping) and "kwargs" in metadata:
-            state = content.get("state_dict")
-            return _of(parse_dac(content, path), "descript-audio-codec", state)
+            return _of(parse_dac(content, path), "descript-audio-codec")
     state = content.get("state_dict", content)
     if not isinstance(state, Mapping):
         raise CheckpointError(f"{path}: holds no weights")
@@ -79,8 +75,8 @@ def recognise(
         if not weights:
             raise CheckpointError(f"{path}: no key begins with '{part}.'")
         layout = f"{part} of a larger model"
-    elif which == "averaged" and isinstance(average := content.get(EMA_KEY), dict) and average:
-        layout, weights = "zoo checkpoint, averaged weights", cast(dict[str, Tensor], average)
+    elif which == "averaged" and isinstance(average := content.get(EMA_KEY), Mapping) and average:
+        layout, weights = "zoo checkpoint, averaged weights", cast(dict[str, Tensor], dict(average))
     else:
         layout, weights = _unwrapped(_bare(state), which)
     return _converted(layout, weights, sidecar, path)
@@ -107,8 +103,8 @@ def container_of(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return {**{key: config[key] for key in shared if key in config}, **container}
 
 
-def _of(published: Any, layout: str, state: Any) -> Found:
-    return Found(layout, published.weights, published.config, dict(state))
+def _of(published: Any, layout: str) -> Found:
+    return Found(layout, published.weights, published.config)
 
 
 def _converted(
@@ -117,15 +113,13 @@ def _converted(
     """`weights` under upstream's keys, where they are another package's."""
     if diffusers.is_oobleck(weights):
         layout = "diffusers AutoencoderOobleck"
-        return Found(
-            layout, diffusers.to_upstream(weights), diffusers.container(sidecar, path), weights
-        )
+        return Found(layout, diffusers.to_upstream(weights), diffusers.container(sidecar, path))
     if encodec.is_transformers(weights):
         config = encodec.of_transformers(sidecar, path)
-        return Found("transformers EnCodec", encodec.from_transformers(weights), config, weights)
+        return Found("transformers EnCodec", encodec.from_transformers(weights), config)
     if encodec.is_encodec(weights):
-        return Found("encodec", encodec.from_encodec(weights), encodec.guessed(weights), weights)
-    return Found(layout, weights, None, weights)
+        return Found("encodec", encodec.from_encodec(weights), encodec.guessed(weights))
+    return Found(layout, weights)
 
 
 def _unwrapped(state: Mapping[str, Tensor], which: Which) -> tuple[str, dict[str, Tensor]]:

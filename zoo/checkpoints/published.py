@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from zoo.checkpoints.download import cached
-from zoo.checkpoints.files import AUDIOCRAFT_FILE, read_ckpt
+from zoo.checkpoints.files import AUDIOCRAFT_FILE
+from zoo.checkpoints.torch_file import TorchTensors
 from zoo.config.published import audiocraft_autoencoder, dac_autoencoder
 from zoo.errors import CheckpointError
 
@@ -77,7 +78,7 @@ def audiocraft_file(model_type: str) -> Path:
 
 def read_dac(path: Path) -> PublishedAutoencoder:
     """A file of the Descript Audio Codec. Raises: CheckpointError."""
-    return parse_dac(read_ckpt(path), path)
+    return parse_dac(TorchTensors(path), path)
 
 
 def parse_dac(content: Mapping[str, Any], path: Path) -> PublishedAutoencoder:
@@ -103,7 +104,7 @@ def parse_dac(content: Mapping[str, Any], path: Path) -> PublishedAutoencoder:
 
 def read_audiocraft(path: Path) -> PublishedAutoencoder:
     """A file that audiocraft has exported a compression model to. Raises: CheckpointError."""
-    return parse_audiocraft(read_ckpt(path), path)
+    return parse_audiocraft(TorchTensors(path), path)
 
 
 def parse_audiocraft(content: Mapping[str, Any], path: Path) -> PublishedAutoencoder:

@@ -10,15 +10,10 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from zoo.checkpoints.files import (
-    CONFIG_KEY,
-    SUFFIXES,
-    check_sums,
-    find_checkpoint,
-    read_ckpt,
-)
+from zoo.checkpoints.files import CONFIG_KEY, SUFFIXES, find_checkpoint
 from zoo.checkpoints.layouts import Which, container_of, recognise
 from zoo.checkpoints.tensor_file import SafeTensors
+from zoo.checkpoints.torch_file import TorchTensors
 from zoo.errors import CheckpointError
 
 _SIDECARS = ("model_config.json", "config.json")
@@ -29,15 +24,14 @@ class Checkpoint:
     """The weights in a file, with upstream's keys, and the config that comes with them.
 
     Args:
+        weights: nothing else uses their memory, so that a model may have it.
         layout: whose file this is, in words.
-        owned: nothing else uses the memory of the weights, so that a model may have it.
     """
 
     path: Path
     weights: Mapping[str, Tensor]
     config: Mapping[str, Any] | None
     layout: str = ""
-    owned: bool = False
 
     def require_config(self) -> Mapping[str, Any]:
         """Raises: CheckpointError where the file holds no config."""
@@ -67,23 +61,20 @@ def read_checkpoint(
         content: Mapping[str, Any] = SafeTensors(path)
         given = _parsed(content.metadata.get(CONFIG_KEY, "null"))
     else:
-        content = read_ckpt(path)
+        content = TorchTensors(path)
         given = content.get(CONFIG_KEY) or content.get("model_config")
     sidecar = _sidecar(path)
     found = recognise(content, sidecar, path, which, part)
     if not found.weights:
         raise CheckpointError(f"{path}: holds no weights")
-    if not isinstance(content, SafeTensors):
-        if not all(isinstance(value, Tensor) for value in found.weights.values()):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise CheckpointError(f"{path}: holds no weights")
-        check_sums(path, found.untouched)
+    if not all(isinstance(value, Tensor) for value in found.weights.values()):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CheckpointError(f"{path}: holds no weights")
     config = found.config
     if config is None and isinstance(given, Mapping):
         config = container_of(cast(Mapping[str, Any], given))
     if config is None and sidecar is not None:
         config = container_of(sidecar)
-    owned = isinstance(content, SafeTensors)
-    return Checkpoint(path, found.weights, config, found.layout, owned)
+    return Checkpoint(path, found.weights, config, found.layout)
 
 
 def _sidecar(path: Path) -> Mapping[str, Any] | None:

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from zoo.checkpoints.files import METRICS_KEY, TRAINING_KEY, read_ckpt
+from zoo.checkpoints.files import METRICS_KEY, TRAINING_KEY
 from zoo.checkpoints.tensor_file import SafeTensors
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.resolve import RECIPE_FILE
 
 

@@ -111,13 +111,9 @@ def give_weights(
     weights: Mapping[str, Tensor],
     source: str,
     *,
-    owned: bool = False,
     layout: str = "",
 ) -> KeyReport:
     """As `load_weights`, for a model on the meta device, which gets `weights` as its own.
-
-    Args:
-        owned: nothing else uses their memory; else they are copied.
 
     What no file has, such as tables that are computed when a model is built, stays on the meta
     device.
@@ -125,7 +121,7 @@ def give_weights(
     own = model.state_dict()
     weights = fitted(weights, own.keys())
     report = _checked(compare(model, weights, source, layout), partial=False)
-    given = {key: weights[key].to(own[key].dtype, copy=not owned) for key in report.matched}
+    given = {key: weights[key].to(own[key].dtype) for key in report.matched}
     model.load_state_dict(given, assign=True)
     return report
 

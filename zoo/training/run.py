@@ -16,7 +16,8 @@ from lightning import Trainer, seed_everything
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 
-from zoo.checkpoints.files import LAST, read_ckpt
+from zoo.checkpoints.files import LAST
+from zoo.checkpoints.torch_file import read_ckpt
 from zoo.config.recipe import AnyRecipe, RecipeConfig
 from zoo.config.resolve import RECIPE_FILE, write_recipe
 from zoo.data.messages import say
