@@ -19,12 +19,18 @@ def test_a_folder_of_ours_is_replaced_and_others_are_not(tmp_path):
     zoo.export(random_model(0), "zoo", out)
     zoo.export(random_model(1), "stable-audio-tools", out)
     assert same(zoo.from_pretrained(out), random_model(1))
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match="--force"):
+        zoo.export(random_model(2), "stable-audio-tools", out)
+    zoo.export(random_model(2), "stable-audio-tools", out, force=True)
+    assert (out / "notes.txt").read_text() == "mine"
+    assert same(zoo.from_pretrained(out), random_model(2))
     (out / "README.md").write_text("mine")
     for name in ("notes.txt", "model.safetensors"):
         other = tmp_path / name.split(".")[0]
         other.mkdir()
         (other / name).write_text("mine")
-        with pytest.raises(CheckpointError, match=r"not empty, and no folder that zoo.*--force"):
+        with pytest.raises(CheckpointError, match=r"other files than zoo export has.*--force"):
             zoo.export(random_model(), "zoo", other)
         assert [(file.name, file.read_text()) for file in other.iterdir()] == [(name, "mine")]
     with pytest.raises(CheckpointError, match="--force"):

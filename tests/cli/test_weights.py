@@ -65,6 +65,7 @@ def test_pull_says_what_a_model_is(call):
     for source, message in (
         ("bare.safetensors", "holds no config"),
         ("nowhere", "nowhere: no such file or folder"),
+        ("runs/gone", "runs/gone: no such file or folder"),
         ("some/where", "HF_HUB_OFFLINE is set"),
         ("dac_44", "did you mean 'dac_44k'"),
         ("oobleck_44k", "config without weights"),

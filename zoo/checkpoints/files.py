@@ -13,6 +13,8 @@ METRICS_KEY = "zoo_metrics"
 # And `zoo export` to the metadata of a .safetensors file.
 TRAINING_KEY = "zoo_training"
 SUMS_KEY = "zoo_crc32"
+# Where `zoo train` writes.
+RUNS = "runs"
 BEST = Path("checkpoints") / "best.ckpt"
 LAST = Path("checkpoints") / "last.ckpt"
 AUDIOCRAFT_FILE = "compression_state_dict.bin"
@@ -63,7 +65,7 @@ def _published(folder: Path) -> Path | None:
     return alone if alone.is_file() else None
 
 
-def newest_run(root: str | Path = "runs") -> Path | None:
+def newest_run(root: str | Path = RUNS) -> Path | None:
     """The run folder that `root` is, or the one below it with the newest checkpoint."""
     files = [
         *Path(root).glob(f"**/{LAST}"),

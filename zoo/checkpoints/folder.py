@@ -15,6 +15,19 @@ from zoo.errors import CheckpointError
 # The card of a folder that zoo has written has this line; such a folder may be replaced.
 CARD = "README.md"
 MARK = "<!-- written by zoo export -->"
+# What is in such a folder besides, in words for the card.
+FILES = {
+    "model.safetensors": "the weights",
+    "model_config.json": "the network, in the form of stable-audio-tools",
+    "diffusion_pytorch_model.safetensors": "the weights",
+    "config.json": "the network, in the form of diffusers",
+    "encoder.onnx": "audio (batch, channels, samples) to latents (batch, latent, frames)",
+    "decoder.onnx": "latents (batch, latent, frames) to audio (batch, channels, samples)",
+    "encoder.onnx.data": "weights of encoder.onnx",
+    "decoder.onnx.data": "weights of decoder.onnx",
+    "encoder.pt2": "audio (batch, channels, samples) to latents (batch, latent, frames)",
+    "decoder.pt2": "latents (batch, latent, frames) to audio (batch, channels, samples)",
+}
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 
 
@@ -24,8 +37,8 @@ def check_target(folder: Path, force: bool = False) -> None:
         raise CheckpointError(f"{folder}: is a file; name a folder with --output")
     if not force and _is_foreign(folder):
         raise CheckpointError(
-            f"{folder}: is not empty, and no folder that zoo export has written; name another one "
-            "with --output, or --force writes into it"
+            f"{folder}: holds other files than zoo export has written; name another folder with "
+            "--output, or --force writes into it"
         )
 
 
@@ -59,14 +72,15 @@ def whole_folder(folder: Path, force: bool = False) -> Iterator[Path]:
 
 
 def _is_foreign(folder: Path) -> bool:
-    """Whether there is something in `folder`, and no export of ours."""
+    """Whether there is something in `folder` besides an export of ours."""
     while True:
         try:
             before = _version(folder)
             card = folder / CARD
-            if not any(folder.iterdir()):
+            names = {entry.name for entry in folder.iterdir()}
+            if not names:
                 return False
-            known = not any(entry.is_dir() for entry in folder.iterdir()) and card.is_file()
+            known = names <= {CARD, *FILES} and card.is_file()
             if known and MARK in card.read_text(encoding="utf-8", errors="replace"):
                 return False
             if _version(folder) == before:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo.checkpoints.download import cached, digest
-from zoo.checkpoints.files import find_checkpoint
+from zoo.checkpoints.files import RUNS, find_checkpoint
 from zoo.checkpoints.hub import is_repository, pull, pulled
 from zoo.checkpoints.reading import Checkpoint, read_checkpoint
 from zoo.config.library import find, folder, list_models, model_named
@@ -47,7 +47,7 @@ def find_source(source: str | Path, revision: str | None = None) -> Source:
                 f"or give its weights: --model weights.safetensors --config {name}"
             )
         return published_source(container, name, revision)
-    if is_repository(name):
+    if is_repository(name) and not name.startswith(f"{RUNS}/"):
         return Source(pull(name, revision))
     hint = did_you_mean(name, list_models(pretrained=True))
     raise CheckpointError(f"{name}: no such file or folder{hint}")

@@ -44,7 +44,7 @@ def training_facts(path: Path) -> TrainingFacts:
     content = read_ckpt(path)
     steps = content.get("global_step")
     recipe = _recipe(path.absolute().parent.parent / RECIPE_FILE)
-    data = recipe.get("data", {})
+    data, trainer = (recipe.get(section) or {} for section in ("data", "trainer"))
     return TrainingFacts(
         steps=steps if isinstance(steps, int) else None,
         metrics=_numbers(content.get(METRICS_KEY)),
@@ -52,7 +52,7 @@ def training_facts(path: Path) -> TrainingFacts:
         data=_material(data),
         seed=recipe.get("seed"),
         batch_size=data.get("batch_size"),
-        precision=recipe.get("trainer", {}).get("precision"),
+        precision=trainer.get("precision"),
     )
 
 

@@ -56,7 +56,8 @@ def export(
     folder = output or Path("export") / format_.value
     check_target(folder, force)
     if config is not None:
-        model = from_config(config, checkpoint=checkpoint, weights=weights.value)
+        named = f"{checkpoint}@{revision}" if revision else checkpoint
+        model = from_config(config, checkpoint=named, weights=weights.value)
     else:
         model = from_pretrained(checkpoint, revision=revision, weights=weights.value)
     tell(model)

@@ -16,7 +16,7 @@ from zoo import __version__, interop
 from zoo.checkpoints import to_diffusers
 from zoo.checkpoints.card import Card
 from zoo.checkpoints.files import CONFIG_KEY, TRAINING_KEY
-from zoo.checkpoints.folder import CARD, check_target, whole_folder
+from zoo.checkpoints.folder import CARD, FILES, check_target, whole_folder
 from zoo.checkpoints.tensor_file import write_tensors
 from zoo.checkpoints.training_facts import TrainingFacts, training_facts
 from zoo.config.model import ModelContainer
@@ -102,7 +102,7 @@ def export(
             layout=getattr(model.loaded, "layout", ""),
             facts=facts,
             usage=usage.of_format(format, container),
-            files={name: usage.FILES[name] for name in names},
+            files={name: FILES[name] for name in names},
             version=__version__,
             half=half,
             licence=licence,

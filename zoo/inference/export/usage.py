@@ -4,18 +4,6 @@ from __future__ import annotations
 
 from zoo.config.model import DiffusionAutoencoderConfig, ModelContainer
 
-FILES = {
-    "model.safetensors": "the weights",
-    "model_config.json": "the network, in the form of stable-audio-tools",
-    "diffusion_pytorch_model.safetensors": "the weights",
-    "config.json": "the network, in the form of diffusers",
-    "encoder.onnx": "audio (batch, channels, samples) to latents (batch, latent, frames)",
-    "decoder.onnx": "latents (batch, latent, frames) to audio (batch, channels, samples)",
-    "encoder.onnx.data": "weights of encoder.onnx",
-    "decoder.onnx.data": "weights of decoder.onnx",
-    "encoder.pt2": "audio (batch, channels, samples) to latents (batch, latent, frames)",
-    "decoder.pt2": "latents (batch, latent, frames) to audio (batch, channels, samples)",
-}
 _ZOO = """
 import zoo
 
