@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import AudioError
-from zoo.nets.spectrogram import STFT, magnitude, mel_filterbank, without_autocast
+from zoo.nets.precision import without_autocast
+from zoo.nets.spectrogram import STFT, magnitude, mel_filterbank
 
 MEL_WINDOWS = (32, 64, 128, 256, 512, 1024, 2048)
 MEL_BANDS = (5, 10, 20, 40, 80, 160, 320)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.nets.spectrogram import Float32Buffers
+from zoo.nets.precision import Float32Buffers
 
 
 class STFT(Float32Buffers):

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.nets.spectrogram import STFT, magnitude, without_autocast
+from zoo.nets.precision import without_autocast
+from zoo.nets.spectrogram import STFT, magnitude
 from zoo.training.losses.stft import MelScale
 
 # Far below any audible magnitude; without it the gradient of silence is not a number.
