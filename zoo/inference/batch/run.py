@@ -23,7 +23,7 @@ from zoo.data.messages import say
 from zoo.errors import CheckpointError, ZooError
 from zoo.inference.batch.jobs import Job
 from zoo.inference.batch.lock import FolderLock
-from zoo.inference.batch.module import BatchDataModule, BatchModule, Outcome
+from zoo.inference.batch.module import BatchDataModule, BatchModule, Outcome, Start
 from zoo.inference.batch.plan import Plan, make_plan
 from zoo.inference.batch.progress import BatchProgress, looking
 from zoo.inference.batch.sources import Failure, find_sources
@@ -110,12 +110,17 @@ def process(
     stop, lock = Stop(), FolderLock(out, rank)
     keeper = writer(rank)
     plan: Plan | None = None
+    refusal: str | None = None
     try:
         if first:
-            if not options.dry_run:
-                lock.acquire()
-            _check_report(out)
-            plan = _planned(job, keeper, inputs, out, options)
+            try:
+                plan = _planned(job, keeper, inputs, out, options, lock)
+            except (ZooError, OSError) as error:
+                if _alone(trainer) or options.dry_run:
+                    raise
+                # The others wait to hear of it.
+                refusal = _text(error)
+        if plan is not None:
             if options.dry_run or (not plan.batches and _alone(trainer)):
                 _report(out, plan.failures, options)
                 seconds = plan.seconds
@@ -125,9 +130,10 @@ def process(
                 return made
         elif options.dry_run:
             return None
+        told = Start(plan, refusal, job.codec.fingerprint)
         module = BatchModule(job, keeper, stop)
         begin = (lambda: None) if first else lock.acquire
-        data = BatchDataModule(plan, job.reader, _workers(options, trainer), stop, begin)
+        data = BatchDataModule(told, job.reader, _workers(options, trainer), stop, begin)
         progress = BatchProgress(job.verb, plan)
         trainer.callbacks = [progress, Interruption(stop)]  # type: ignore[attr-defined]
         outcomes = _predicted(trainer, module, data, keeper, stop)
@@ -156,9 +162,17 @@ Told = tuple[Outcome, str | None, bool]
 
 
 def _planned(
-    job: Job[Any], keeper: Writer[Any], inputs: Sequence[Path], out: Path, options: Options
+    job: Job[Any],
+    keeper: Writer[Any],
+    inputs: Sequence[Path],
+    out: Path,
+    options: Options,
+    lock: FolderLock,
 ) -> Plan:
     found = find_sources(inputs, out, job.reader.suffixes)
+    _check_report(out)
+    if not options.dry_run:
+        lock.acquire()
     return make_plan(
         found,
         job.reader,
