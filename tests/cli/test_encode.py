@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import zoo
 from tests.conftest import TINY
+from tests.data.material import write_waves
 
 
 def model_files(bottleneck: dict) -> tuple[str, ...]:
@@ -29,6 +30,14 @@ def model_files(bottleneck: dict) -> tuple[str, ...]:
 def audio() -> str:
     soundfile.write("a.wav", 0.1 * torch.randn(3001, 2).clamp(-5, 5).numpy(), 16000)
     return "a.wav"
+
+
+def test_channels_that_are_not_heard_are_told(call):
+    model = model_files({"type": "vae"})
+    write_waves(Path("six.wav"), 500, 6)
+    for command in ("encode", "reconstruct"):
+        code, _, err = call(command, "six.wav", *model)
+        assert (code, "six.wav: of 6 channels the first 2 are heard" in err) == (0, True)
 
 
 def test_posterior_and_half_precision(call):

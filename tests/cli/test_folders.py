@@ -70,12 +70,15 @@ def test_shards_of_several_inputs(call, model):
     assert (code, "6 files done" in out) == (0, True)
     assert [path.name for path in Path("out").glob("*.tar")] == ["shard-00000-000000.tar"]
     assert json.loads(Path("out/manifest.json").read_text())["clips"] == 6
+    code, _, err = call("decode", "out", "-o", "back", *model)
+    assert (code, "out: holds shards, which zoo.LatentDataModule reads" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("encode", "in"), "--output: name a folder"),
+        (("encode", "in/0/000.wav", "--dry-run"), "--dry-run: is for folders; name one with --out"),
         (("encode", "in", "in", "-o", "x.safetensors"), "go to a folder, not to a file"),
         (("encode", "in", "-o", "weights.safetensors"), "go to a folder, not to a file"),
         (("encode", "missing", "in", "-o", "out"), "missing: no such file or folder"),

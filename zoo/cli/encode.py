@@ -27,6 +27,7 @@ from zoo.cli.models import (
     PartialOption,
     Weights,
     WeightsOption,
+    tell_channels,
 )
 from zoo.cli.targets import latent_target
 
@@ -100,9 +101,10 @@ def _encode_file(
     from zoo.data.files import probe
     from zoo.inference.named import naming
 
-    probe(audio)
+    info = probe(audio)
     target = latent_target(output, audio)
     codec = opening.codec()
+    tell_channels(audio, info.channels, codec)
     with naming(audio):
         latents = codec.encode(audio, posterior=posterior)
         latents = latents.to(torch.float16) if half else latents

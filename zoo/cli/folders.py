@@ -79,9 +79,15 @@ class Batching:
     json: bool
     format: str | None = None
 
+    @property
+    def given(self) -> str | None:
+        """The first of them, as it is written."""
+        names = (f"--{name.replace('_', '-')}" for name, value in vars(self).items() if value)
+        return next(names, None)
+
     def meant(self, inputs: Sequence[Path]) -> bool:
         """Whether a folder is meant, several files, or one with options of a folder."""
-        return len(inputs) > 1 or inputs[0].is_dir() or any(vars(self).values())
+        return len(inputs) > 1 or inputs[0].is_dir() or self.given is not None
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,8 @@ def run_batch(
         made_by: fingerprint of the latents that are decoded.
     """
     if output is None:
+        if batching.given:
+            raise ConfigError(f"{batching.given}: is for folders; name one with --output")
         raise ConfigError("--output: name a folder for what is made of several files")
     if output.suffix in _FILES and not output.is_dir():
         raise ConfigError(f"--output {output}: several files go to a folder, not to a file")

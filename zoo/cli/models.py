@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -102,6 +103,13 @@ def tell(model: AudioAutoencoder) -> None:
     published = model.config.published
     if published is not None and published.note:
         print(f"zoo: note: {published.note}", file=sys.stderr)
+
+
+def tell_channels(path: Path, channels: int, codec: Codec) -> None:
+    """Says on stderr which channels are not heard."""
+    heard = codec.model.in_channels
+    if channels > heard > 1:
+        print(f"zoo: {path}: of {channels} channels the first {heard} are heard", file=sys.stderr)
 
 
 def known_device(device: str) -> str:

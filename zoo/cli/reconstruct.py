@@ -27,6 +27,7 @@ from zoo.cli.models import (
     PartialOption,
     Weights,
     WeightsOption,
+    tell_channels,
 )
 from zoo.cli.sampling import SamplerOption, SeedOption, StepsOption, sampling_options
 from zoo.cli.targets import audio_target
@@ -100,9 +101,10 @@ def _reconstruct_file(
     from zoo.evaluation.long_files import measure_files
     from zoo.inference.named import naming
 
-    probe(audio)
+    info = probe(audio)
     target = audio_target(output, audio, ".reconstructed.wav")
     codec = opening.codec()
+    tell_channels(audio, info.channels, codec)
     options = sampling_options(codec, *sampling)
     with naming(audio, target):
         codec.decode_file(codec.encode(audio), target, **options)

@@ -87,7 +87,8 @@ def export(
     container: ModelContainer | None = model.config
     if container is None:
         raise ConfigError("the model knows no config: build it with zoo.from_config")
-    licence = licence or (container.published and container.published.licence)
+    published = container.published
+    licence = licence or (published and published.licence)
     container = container.model_copy(update={"published": None, "schema_": None})
     facts = _facts(model)
     # Before anything is written: whether the format has such a network.
@@ -106,6 +107,7 @@ def export(
             version=__version__,
             half=half,
             licence=licence,
+            note=published and published.note,
             tags=usage.tags(format, container),
         )
         (part / CARD).write_text(card.text(), encoding="utf-8")
