@@ -40,6 +40,20 @@ def test_channels_that_are_not_heard_are_told(call):
         assert (code, "six.wav: of 6 channels the first 2 are heard" in err) == (0, True)
 
 
+def test_compile_reaches_the_codec(call, monkeypatch):
+    model, given = model_files({"type": "vae"}), []
+    codec = zoo.Codec
+
+    def made(network, **options):
+        given.append(options["compiled"])
+        return codec(network, device="cpu")
+
+    monkeypatch.setattr("zoo.inference.codec.Codec", made)
+    for options in ((), ("--compile",)):
+        assert call("encode", audio(), *model, *options)[0] == 0
+    assert given == [False, True]
+
+
 def test_posterior_and_half_precision(call):
     model = model_files({"type": "vae"})
     code, out, _ = call("encode", audio(), *model, "--posterior", "--half")

@@ -21,6 +21,7 @@ from zoo.cli.folders import (
     run_batch,
 )
 from zoo.cli.models import (
+    CompileOption,
     ConfigOption,
     DeviceOption,
     ModelOption,
@@ -53,6 +54,7 @@ def encode(
     weights: WeightsOption = Weights.averaged,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
+    compiled: CompileOption = False,
     posterior: Annotated[
         bool, typer.Option("--posterior", help="Keep mean and standard deviation of a VAE")
     ] = False,
@@ -75,7 +77,7 @@ def encode(
 
     What a folder holds already is left alone: the same command goes on where it was stopped.
     """
-    opening = Opening(model, config, device, weights, partial)
+    opening = Opening(model, config, device, weights, partial, compiled)
     batching = Batching(
         devices, num_nodes, batch_size, workers, verify, dry_run, as_json, kind and kind.value
     )

@@ -99,11 +99,14 @@ class Opening:
     device: str
     weights: Weights
     partial: bool
+    compiled: bool = False
 
     def codec(self, device: str | None = None, made_by: str | None = None) -> Codec:
         """As `open_codec`. Raises: CheckpointError, ConfigError."""
         device = device or self.device
-        return open_codec(self.model, self.config, device, self.weights, self.partial, made_by)
+        return open_codec(
+            self.model, self.config, device, self.weights, self.partial, made_by, self.compiled
+        )
 
 
 class Work(Protocol):

@@ -45,6 +45,10 @@ PartialOption = Annotated[
 RevisionOption = Annotated[
     str | None, typer.Option("--revision", help="Commit, tag or branch of a repository.")
 ]
+CompileOption = Annotated[
+    bool,
+    typer.Option("--compile", help="torch.compile: a wait at first, repaid by many files on a GPU"),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
 
 
@@ -55,11 +59,13 @@ def open_codec(
     weights: Weights = Weights.averaged,
     partial: bool = False,
     made_by: str | None = None,
+    compiled: bool = False,
 ) -> Codec:
     """The codec that the options ask for.
 
     Args:
         made_by: fingerprint of the latents that it is to decode.
+        compiled: as of `Codec`.
 
     Raises: CheckpointError, ConfigError.
     """
@@ -73,7 +79,7 @@ def open_codec(
         network = from_config(config, checkpoint=model, weights=weights.value, partial=partial)
     else:
         network = from_pretrained(model, weights=weights.value, partial=partial)
-    codec = Codec(network, device=device)
+    codec = Codec(network, device=device, compiled=compiled)
     tell(network)
     return codec
 
