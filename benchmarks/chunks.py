@@ -49,9 +49,10 @@ def main() -> int:
     for row in rows:
         print(row)
     if options.record:
-        known = json.loads(RESULT.read_text())["rows"] if RESULT.is_file() else []
+        known = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
         made = {row.model for row in rows}
-        kept = [row for row in known if row["model"] not in made]
+        alike = (known.get("seconds"), known.get("steps")) == (SECONDS, STEPS)
+        kept = [row for row in known["rows"] if row["model"] not in made] if alike else []
         merged = sorted(kept + [asdict(row) for row in rows], key=lambda row: row["model"])
         content = {"seconds": SECONDS, "steps": STEPS, "rows": merged}
         RESULT.write_text(json.dumps(content, indent=2) + "\n")

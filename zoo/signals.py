@@ -32,8 +32,10 @@ class FirstSignal:
             self.restore()
             self._asked()
 
+        # What is ignored, as SIGHUP below nohup, stays so.
+        heeded = [s for s in _SIGNALS if signal.getsignal(s) not in (None, signal.SIG_IGN)]
         try:
-            self._before = {number: signal.signal(number, heard) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, heard) for number in heeded}
         except ValueError:
             self._before = {}
 

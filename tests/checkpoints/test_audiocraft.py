@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from tests.checkpoints.test_published import ours, upstreams
+from tests.checkpoints.material import ours, upstreams
 from zoo.checkpoints.published import audiocraft_file, read_audiocraft
 from zoo.errors import CheckpointError
 

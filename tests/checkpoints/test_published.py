@@ -9,30 +9,11 @@ import pytest
 import torch
 
 import zoo
-from tests.oracle import import_upstream
+from tests.checkpoints.material import ours, upstreams
 from zoo.checkpoints import published
 from zoo.checkpoints.published import dac_file, read_audiocraft, read_dac
-from zoo.checkpoints.weights import load_weights
 from zoo.config.published import DAC_SIZES
 from zoo.errors import CheckpointError, ConfigError
-
-
-def upstreams(found: published.PublishedAutoencoder):
-    """Upstream's own class from the config that was read, with the weights that were read."""
-    import copy
-
-    factory = import_upstream("stable_audio_tools.models.autoencoders")
-    model = factory.create_autoencoder_from_config(copy.deepcopy(dict(found.config)))
-    model.load_state_dict(dict(found.weights))
-    return model.eval()
-
-
-def ours(found: published.PublishedAutoencoder):
-    """Our model from the config that was read, with the weights that were read."""
-    model = zoo.from_config(found.config)
-    load_weights(model, found.weights, "file")
-    return model
-
 
 SIZES = {
     "encoder_dim": 4,

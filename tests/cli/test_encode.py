@@ -52,6 +52,9 @@ def test_compile_reaches_the_codec(call, monkeypatch):
     for options in ((), ("--compile",)):
         assert call("encode", audio(), *model, *options)[0] == 0
     assert given == [False, True]
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    code, _, err = call("encode", "a.wav", *model, "--compile")
+    assert (code, "there is no no-such-compiler" in err) == (2, True)
 
 
 def test_posterior_and_half_precision(call):

@@ -53,8 +53,8 @@ def test_without_a_model_that_of_the_latents_is_asked_for(call, model, monkeypat
     Path("out/0/0.safetensors").write_text("damaged")
     asked = []
 
-    def open_codec(named, *others):
-        asked.append((named, others[-1]))
+    def open_codec(named, *others, made_by, compiled):
+        asked.append((named, made_by))
         raise ConfigError("enough")
 
     monkeypatch.setattr("zoo.cli.folders.open_codec", open_codec)
@@ -78,7 +78,8 @@ def test_shards_of_several_inputs(call, model):
     ("arguments", "message"),
     [
         (("encode", "in"), "--output: name a folder"),
-        (("encode", "in/0/000.wav", "--dry-run"), "--dry-run: is for folders; name one with --out"),
+        (("encode", "in", "--dry-run"), "--output: name a folder"),
+        (("encode", "in/0/000.wav", "--workers", "0"), "--workers: is for folders; name one"),
         (("encode", "in", "in", "-o", "x.safetensors"), "go to a folder, not to a file"),
         (("encode", "in", "-o", "weights.safetensors"), "go to a folder, not to a file"),
         (("encode", "missing", "in", "-o", "out"), "missing: no such file or folder"),

@@ -94,7 +94,7 @@ def decode(
         return decode_folder(codec, latents, out, suffix=suffix, **options)
 
     made_by = _made_by(latents) if model is None else None
-    return run_batch(work, output, opening, batching, made_by)
+    return run_batch(work, latents, output, opening, batching, made_by)
 
 
 def _made_by(inputs: list[Path]) -> str | None:

@@ -92,7 +92,7 @@ def encode(
             codec, audio, out, format=chosen, posterior=posterior, half=half, **how
         )
 
-    return run_batch(work, output, opening, batching)
+    return run_batch(work, audio, output, opening, batching)
 
 
 def _encode_file(

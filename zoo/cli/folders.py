@@ -82,8 +82,10 @@ class Batching:
     @property
     def given(self) -> str | None:
         """The first of them, as it is written."""
-        names = (f"--{name.replace('_', '-')}" for name, value in vars(self).items() if value)
-        return next(names, None)
+        for name, value in vars(self).items():
+            if value is not None and value is not False:
+                return f"--{name.replace('_', '-')}"
+        return None
 
     def meant(self, inputs: Sequence[Path]) -> bool:
         """Whether a folder is meant, several files, or one with options of a folder."""
@@ -105,7 +107,13 @@ class Opening:
         """As `open_codec`. Raises: CheckpointError, ConfigError."""
         device = device or self.device
         return open_codec(
-            self.model, self.config, device, self.weights, self.partial, made_by, self.compiled
+            self.model,
+            self.config,
+            device,
+            self.weights,
+            self.partial,
+            made_by=made_by,
+            compiled=self.compiled,
         )
 
 
@@ -119,6 +127,7 @@ class Work(Protocol):
 
 def run_batch(
     work: Work,
+    inputs: Sequence[Path],
     output: Path | None,
     opening: Opening,
     batching: Batching,
@@ -130,7 +139,7 @@ def run_batch(
         made_by: fingerprint of the latents that are decoded.
     """
     if output is None:
-        if batching.given:
+        if batching.given and len(inputs) == 1 and not inputs[0].is_dir():
             raise ConfigError(f"{batching.given}: is for folders; name one with --output")
         raise ConfigError("--output: name a folder for what is made of several files")
     if output.suffix in _FILES and not output.is_dir():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.errors import CheckpointError
+from zoo.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from zoo.inference.codec import Codec
@@ -47,7 +49,10 @@ RevisionOption = Annotated[
 ]
 CompileOption = Annotated[
     bool,
-    typer.Option("--compile", help="torch.compile: a wait at first, repaid by many files on a GPU"),
+    typer.Option(
+        "--compile",
+        help="Of a convolutional network on a GPU: torch.compile, a wait that many files repay",
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
 
@@ -73,6 +78,8 @@ def open_codec(
     from zoo.load import from_config, from_pretrained
 
     device = known_device(device)
+    if compiled:
+        _check_compiler()
     if model is None:
         model = _unnamed(made_by)
     if config is not None:
@@ -82,6 +89,13 @@ def open_codec(
     codec = Codec(network, device=device, compiled=compiled)
     tell(network)
     return codec
+
+
+def _check_compiler() -> None:
+    """Raises: ConfigError where torch.compile has nothing to compile with."""
+    compiler = os.environ.get("CXX") or "g++"
+    if sys.platform == "linux" and shutil.which(compiler) is None:
+        raise ConfigError(f"--compile: needs a C++ compiler, and there is no {compiler}")
 
 
 def _unnamed(made_by: str | None) -> str:

@@ -93,7 +93,7 @@ def reconstruct(
         suffix = f".{(kind or AudioFormat.wav).value}"
         return reconstruct_folder(codec, audio, out, suffix=suffix, **options)
 
-    return run_batch(work, output, opening, batching)
+    return run_batch(work, audio, output, opening, batching)
 
 
 def _reconstruct_file(

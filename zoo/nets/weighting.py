@@ -62,7 +62,7 @@ def a_weighting_taps(sample_rate: int, taps: int = 101) -> NDArray[np.float64]:
 
 
 class AWeighting(Float32Buffers):
-    """Filters every channel by A-weighting, with as many samples out as in, in float32.
+    """Filters every channel by A-weighting, with as many samples out as in, in float32 at least.
 
     Args:
         sample_rate: Hz.

@@ -47,7 +47,7 @@ class DiffusionAutoencoderModule(ModelModule):
     def learn(self, audio: Tensor) -> None:
         model: Any = self.model
         reals = fit_channels(audio, model.out_channels)
-        # In float32, whatever the precision of the network: small times need it.
+        # In float32 at least, whatever the precision of the network: small times need it.
         with torch.no_grad(), without_autocast(audio):
             clean = reals if model.pretransform is None else model.pretransform.encode(reals)
             clean = widened(clean)

@@ -47,7 +47,7 @@ class Start:
     """What the first process tells all others.
 
     Attributes:
-        plan: None in the others.
+        plan: None in the others, and with a refusal.
         refusal: what it found, instead of a plan.
         model: the fingerprint of its codec, which has to be that of the others.
     """
@@ -164,10 +164,11 @@ class BatchDataModule(LightningDataModule):
         if start.refusal is not None:
             prefix = "" if trainer.is_global_zero else "the first process has given up: "
             raise ZooError(prefix + start.refusal)
-        if start.model != self.start.model:
+        same = start.model == self.start.model
+        if not trainer.strategy.reduce_boolean_decision(same):
             raise ZooError(
-                f"another model than the first process has ({self.start.model}, not "
-                f"{start.model}); name one and the same with --model"
+                "the processes have different models; name one and the same for all with --model, "
+                "without --partial"
             )
         assert start.plan is not None
         self.share = start.plan.share(trainer.global_rank, trainer.world_size)

@@ -107,16 +107,16 @@ def process(
     stop, lock = Stop(), FolderLock(out, rank)
     keeper = writer(rank)
     plan: Plan | None = None
-    refusal: str | None = None
+    refusal: Exception | None = None
     try:
         if first:
             try:
                 plan = _planned(job, keeper, inputs, out, options, lock)
-            except (ZooError, OSError) as error:
+            except Exception as error:
                 if _alone(trainer) or options.dry_run:
                     raise
                 # The others wait to hear of it.
-                refusal = _text(error)
+                refusal = error
         if plan is not None:
             if options.dry_run or (not plan.batches and _alone(trainer)):
                 if not options.dry_run:
@@ -128,13 +128,16 @@ def process(
                 return made
         elif options.dry_run:
             return None
-        told = Start(plan, refusal, job.codec.fingerprint)
+        told = Start(plan, refusal and _text(refusal), job.codec.fingerprint)
         module = BatchModule(job, keeper, stop)
         begin = (lambda: None) if first else lock.acquire
         data = BatchDataModule(told, job.reader, _workers(options, trainer), stop, begin)
         progress = BatchProgress(job.verb, plan)
         trainer.callbacks = [progress, Interruption(stop)]  # type: ignore[attr-defined]
-        outcomes = _predicted(trainer, module, data, keeper, stop)
+        try:
+            outcomes = _predicted(trainer, module, data, keeper, stop)
+        except ZooError as error:
+            raise refusal or error from None
         wall = time.perf_counter() - progress.begun
         if plan is None:
             return None
@@ -228,7 +231,11 @@ def _summary(out: Path, plan: Plan, outcomes: Sequence[Told], wall: float) -> Su
 def _alone(trainer: Trainer) -> bool:
     """Whether no other process waits for this one: Lightning has not started any yet."""
     environment = getattr(trainer.strategy, "cluster_environment", None)
-    return trainer.world_size == 1 or isinstance(environment, LightningEnvironment)
+    return trainer.world_size == 1 or (
+        isinstance(environment, LightningEnvironment)
+        and not environment.creates_processes_externally
+        and trainer.num_nodes == 1
+    )
 
 
 def _workers(options: Options, trainer: Trainer) -> int:

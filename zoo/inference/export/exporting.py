@@ -62,7 +62,7 @@ def export(
         model: what is exported, or what `from_pretrained` takes.
         format: "zoo" and "stable-audio-tools" are model.safetensors and model_config.json,
             "diffusers" its AutoencoderOobleck, "onnx" and "torch-export" an encoder and a decoder.
-        folder: replaced if `export` has written it; must be empty otherwise.
+        folder: replaced if it holds nothing but what `export` has written; must be empty otherwise.
         half: weights in float16, for the first three formats.
         licence: of the weights, for the card.
         title: name of the model in the card; by default that of its recipe, else of the folder.

@@ -17,7 +17,9 @@ _SMALLEST_POWER = 1e-20
 
 
 class MultiResolutionMelLoss(nn.Module):
-    """Mean |difference| of mel magnitudes and of their log10, summed over resolutions, in float32.
+    """Mean |difference| of mel magnitudes and of their log10, summed over resolutions.
+
+    In float32 at least.
 
     Args:
         sample_rate: Hz.

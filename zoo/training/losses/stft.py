@@ -30,7 +30,9 @@ class MelScale(Float32Buffers):
 
 
 class MultiResolutionSTFTLoss(nn.Module):
-    """Distance of magnitude spectra, averaged over resolutions, channels and batch, in float32.
+    """Distance of magnitude spectra, averaged over resolutions, channels and batch.
+
+    In float32 at least.
 
     Per resolution: `w_sc` × spectral convergence (‖difference‖ / ‖spectrum‖ of every signal) +
     `w_log_mag` × distance of log magnitudes + `w_lin_mag` × distance of magnitudes + `w_phs` ×

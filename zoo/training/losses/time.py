@@ -1,4 +1,4 @@
-"""Distances of waveforms, in float32: (batch, channels, samples) twice → a scalar."""
+"""Distances of waveforms, in float32 at least: (batch, channels, samples) twice → a scalar."""
 
 from __future__ import annotations
 
