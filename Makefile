@@ -8,7 +8,7 @@ PIP_LOCK := pip install --no-deps -r requirements.lock
 PIP_ZOO := pip install --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench schema lock test-pythons clean
+.PHONY: help setup demo test test-examples lint format bench schema lock test-pythons clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -27,6 +27,10 @@ demo: setup ## train a tiny VAE for about a minute, then encode and decode a fil
 # By files, since some count what the tests before them ran.
 test: setup ## all tests, one process for each core, at most four
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+test-examples: setup ## the property tests, each with other examples than the usual ones
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --hypothesis-profile=default \
+	  $$(grep -rl "^@given" tests)
 
 lint: setup ## ruff, pyright, import-linter
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ Prints:  for each model, chunk size and overlap the signal-to-noise ratio of the
          unchunked one being the signal, and the step from sample to sample at the seams, over that
          at the same places without chunks: 1 is no seam. "independent" decodes each chunk by
          itself, with noise of its own, as stable-audio-tools does.
-Record:  --record writes benchmarks/results/chunks.json.
+Record:  --record writes benchmarks/results/chunks.json, beside the rows of other models.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ def main() -> int:
     for row in rows:
         print(row)
     if options.record:
-        content = {"seconds": SECONDS, "steps": STEPS, "rows": [asdict(row) for row in rows]}
+        known = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+        made = {row.model for row in rows}
+        alike = (known.get("seconds"), known.get("steps")) == (SECONDS, STEPS)
+        kept = [row for row in known["rows"] if row["model"] not in made] if alike else []
+        merged = sorted(kept + [asdict(row) for row in rows], key=lambda row: row["model"])
+        content = {"seconds": SECONDS, "steps": STEPS, "rows": merged}
         RESULT.write_text(json.dumps(content, indent=2) + "\n")
     return 0
 

@@ -7,12 +7,15 @@ Sides:   zoo.encode_folder with its defaults; a loop with `zoo.Codec`, file by f
          upstream's class, as its users write it: read, preprocess, `encode_audio`, `np.save`. Same
          random weights. Each side runs once to warm up, on a few files, then REPEATS
          times in turn; the median counts.
-Figures: seconds, × realtime, ratios to the two loops. The start of Python is not part of it.
+Figures: seconds, × realtime, ratios to the two loops. The start of Python is not part of it. And
+         what it takes to look at MANY tiny files before the first one is encoded (a dry run):
+         seconds, and the most memory beyond what the process held (Linux).
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import statistics
@@ -29,10 +32,11 @@ import torch
 import zoo
 from zoo.data.files import find_audio
 from zoo.data.synthesis import synthesise_clip
+from zoo.inference.batch.run import Options
 from zoo.interop import quiet
 
 RESULT = Path(__file__).parent / "results" / "folder.json"
-RATE, REPEATS, WARM = 44100, 3, 4
+RATE, REPEATS, WARM, MANY = 44100, 3, 4, 50_000
 SOUNDS = ("tone", "chord", "pluck", "drum", "chirp", "noise")
 
 
@@ -42,6 +46,7 @@ def main() -> None:
     )
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1.0, help="mean length of a file")
+    parser.add_argument("--many", type=int, default=MANY, help="tiny files to look at")
     parser.add_argument("--model", default="starter_22k", help="a name of `zoo list models`")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--record", action="store_true", help="write the figures to results/")
@@ -64,6 +69,7 @@ def main() -> None:
         for spread in (0.0, 0.5):
             folder = write_files(place / f"{spread}", given.files, given.seconds, spread)
             rows["one length" if spread == 0 else "many lengths"] = compared(sides, folder, place)
+        looking = looked_at(codec, place / "many", given.many)
     facts = {
         "machine": {
             "cores": os.cpu_count(),
@@ -74,6 +80,7 @@ def main() -> None:
         "model": given.model,
         "files": given.files,
         "rows": rows,
+        "looking": looking,
     }
     print(json.dumps(facts, indent=2))
     if given.record:
@@ -109,6 +116,28 @@ def compared(
         "ratio_to_loop": round(found["loop"] / found["encode_folder"], 2),
         "ratio_to_upstream": round(found["upstream"] / found["encode_folder"], 2),
     }
+
+
+def looked_at(codec: zoo.Codec, folder: Path, files: int) -> dict[str, float]:
+    clip = io.BytesIO()
+    soundfile.write(clip, np.full((400, 1), 0.1), RATE, format="WAV")
+    for number in range(files):
+        path = folder / f"{number // 500:04d}" / f"{number:07d}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(clip.getvalue())
+    Path("/proc/self/clear_refs").write_text("5")
+    before, begun = resident("VmRSS"), time.perf_counter()
+    made = zoo.encode_folder(codec, folder, folder / "out", options=Options(dry_run=True))
+    assert made is not None
+    assert made.files == files
+    seconds, grown = time.perf_counter() - begun, resident("VmHWM") - before
+    return {"files": files, "seconds": round(seconds, 1), "grown_mb": round(grown / 1e6, 1)}
+
+
+def resident(field: str) -> int:
+    """Bytes, from the lines that the kernel keeps of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def loop(codec: zoo.Codec, folder: Path, out: Path) -> None:

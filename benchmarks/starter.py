@@ -33,7 +33,8 @@ from torch import Tensor
 
 import zoo
 from zoo.checkpoints.download import digest
-from zoo.checkpoints.files import CONFIG_KEY
+from zoo.checkpoints.files import CONFIG_KEY, TRAINING_KEY, find_checkpoint
+from zoo.checkpoints.training_facts import training_facts
 from zoo.config.library import INCLUDED, find
 from zoo.data.resample import resample
 from zoo.data.synthesis import synthesise_clip
@@ -84,10 +85,11 @@ def main() -> int:
 def take(run: str) -> None:
     """Averaged weights as .safetensors with their config; the checksum goes into that."""
     model = zoo.from_checkpoint(run)
+    facts = training_facts(find_checkpoint(run))
     config = find("configs", INCLUDED)
     content = save(
         {key: value.contiguous() for key, value in model.state_dict().items()},
-        {CONFIG_KEY: json.dumps(model.config.to_dict())},
+        {CONFIG_KEY: json.dumps(model.config.to_dict()), TRAINING_KEY: facts.to_json()},
     )
     write_whole(config.with_suffix(".safetensors"), content)
     found = digest(config.with_suffix(".safetensors"))

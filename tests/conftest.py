@@ -1,4 +1,7 @@
-"""What all tests share: no network, no logins, one thread."""
+"""What all tests share: no network, no logins, one thread, the same examples each time.
+
+Others are drawn with `--hypothesis-profile=default`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 # Of all processes that the tests start: sums differ in their last bits by the number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "disabled")
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 TINY: dict[str, Any] = {
     "model_type": "autoencoder",

@@ -8,10 +8,10 @@ import random
 from typing import Any
 
 from tests.models.test_pretransform import channels_and_ratio, each
-from tests.nets import test_quantizers
 from tests.nets.diffusion.examples_adp import random_adp_1d_diffusion
 from tests.nets.diffusion.examples_dau import random_dau_diffusion
 from tests.nets.diffusion.examples_dit import random_dit_diffusion
+from tests.nets.quantizers import material as quantizers
 
 NETWORKS = {
     "dit": random_dit_diffusion,
@@ -48,8 +48,8 @@ def random_diffusion_autoencoder(
         channels, ratio = channels_and_ratio(model["pretransform"])
     bottleneck, latent_dim = copy.deepcopy(rng.choice(_BOTTLENECKS)), rng.randint(1, 4)
     if has_encoder and rng.random() < 0.3:
-        bottleneck = test_quantizers.random_config(rng.choice(test_quantizers.TYPES), rng)
-        latent_dim = test_quantizers.width(bottleneck["type"], bottleneck["config"])
+        bottleneck = quantizers.random_config(rng.choice(quantizers.TYPES), rng)
+        latent_dim = quantizers.width(bottleneck["type"], bottleneck["config"])
     doubled = 2 if bottleneck and bottleneck["type"].endswith("vae") else 1
     if not has_encoder and channels % doubled:
         bottleneck, doubled = None, 1

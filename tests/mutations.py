@@ -16,7 +16,7 @@ from tests import examples
 from tests.conftest import TINY
 from tests.diffusion_examples import NETWORKS, random_diffusion_autoencoder
 from tests.models import test_pretransform
-from tests.nets import test_quantizers
+from tests.nets.quantizers import material as quantizers
 from zoo.config.load import load_config
 from zoo.errors import ConfigError
 from zoo.factory import create_model_from_config
@@ -25,9 +25,9 @@ from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 
 def quantised(rng: random.Random) -> dict[str, Any]:
     """An Oobleck autoencoder with a discrete bottleneck, or softnorm."""
-    kind = rng.choice(test_quantizers.TYPES)
-    bottleneck = test_quantizers.random_config(kind, rng)
-    latent_dim = test_quantizers.width(kind, bottleneck["config"])
+    kind = rng.choice(quantizers.TYPES)
+    bottleneck = quantizers.random_config(kind, rng)
+    latent_dim = quantizers.width(kind, bottleneck["config"])
     config = copy.deepcopy(TINY)
     model = config["model"]
     doubled = 2 if kind.endswith("vae") else 1

@@ -43,6 +43,7 @@ def from_config(
     *,
     checkpoint: str | Path | None = None,
     pretrained: bool = False,
+    revision: str | None = None,
     weights: Which = "averaged",
     partial: bool = False,
     device: str | torch.device | None = None,
@@ -56,6 +57,7 @@ def from_config(
     *,
     checkpoint: str | Path | None = None,
     pretrained: bool = False,
+    revision: str | None = None,
     weights: Which = "averaged",
     partial: bool = False,
     device: str | torch.device | None = None,
@@ -68,6 +70,7 @@ def from_config(
     *,
     checkpoint: str | Path | None = None,
     pretrained: bool = False,
+    revision: str | None = None,
     weights: Which = "averaged",
     partial: bool = False,
     device: str | torch.device | None = None,
@@ -82,6 +85,7 @@ def from_config(
             they are random, but for those of a published codec in the pretransform, which are
             downloaded if need be.
         pretrained: load the published weights that the config names.
+        revision: of a repository: commit, tag or branch.
         weights: `"averaged"` prefers averaged weights, `"online"` those that were trained.
         partial: load what fits, and leave the rest random; `model.loaded` says what.
         device: where the model is put; `"auto"` is a GPU if there is one.
@@ -96,9 +100,13 @@ def from_config(
         if checkpoint is not None:
             raise ConfigError("checkpoint= and pretrained=True: give one of them")
         named = config if isinstance(config, str | Path) else None
-        return _opened(published_source(container, named), weights, partial, device, engine)
+        return _opened(
+            published_source(container, named, revision), weights, partial, device, engine
+        )
     if checkpoint is not None:
-        source = replace(find_source(checkpoint), config=container)
+        # What the config says of its published weights is not of these.
+        container = container.model_copy(update={"published": None})
+        source = replace(find_source(checkpoint, revision), config=container)
         return _opened(source, weights, partial, device, engine)
     model = built(container, engine)
     if engine == "zoo":

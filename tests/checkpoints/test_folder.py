@@ -22,8 +22,11 @@ def test_a_folder_of_ours_is_replaced_and_others_are_not(tmp_path):
     (out / "notes.txt").write_text("mine")
     with pytest.raises(CheckpointError, match="--force"):
         zoo.export(random_model(2), "stable-audio-tools", out)
-    zoo.export(random_model(2), "stable-audio-tools", out, force=True)
+    zoo.export(random_model(2), "onnx", out, force=True)
     assert (out / "notes.txt").read_text() == "mine"
+    assert not (out / "model.safetensors").exists()
+    zoo.export(random_model(2), "stable-audio-tools", out, force=True)
+    assert not (out / "encoder.onnx").exists()
     assert same(zoo.from_pretrained(out), random_model(2))
     (out / "README.md").write_text("mine")
     for name in ("notes.txt", "model.safetensors"):

@@ -238,7 +238,8 @@ def test_every_key_of_diffusers_in_full_size_has_its_place():
 
 @pytest.mark.filterwarnings("ignore")
 def test_dac_and_audiocraft_by_their_content(tmp_path):
-    from tests.checkpoints.test_published import SIZES, exported, small_dac
+    from tests.checkpoints.test_audiocraft import exported
+    from tests.checkpoints.test_published import SIZES, small_dac
 
     small_dac(tmp_path / "any.bin")
     model = zoo.from_pretrained(tmp_path / "any.bin")

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import zoo
 from tests.conftest import TINY
+from tests.data.material import write_waves
 
 
 def model_files(bottleneck: dict) -> tuple[str, ...]:
@@ -29,6 +30,31 @@ def model_files(bottleneck: dict) -> tuple[str, ...]:
 def audio() -> str:
     soundfile.write("a.wav", 0.1 * torch.randn(3001, 2).clamp(-5, 5).numpy(), 16000)
     return "a.wav"
+
+
+def test_channels_that_are_not_heard_are_told(call):
+    model = model_files({"type": "vae"})
+    write_waves(Path("six.wav"), 500, 6)
+    for command in ("encode", "reconstruct"):
+        code, _, err = call(command, "six.wav", *model)
+        assert (code, "six.wav: of 6 channels the first 2 are heard" in err) == (0, True)
+
+
+def test_compile_reaches_the_codec(call, monkeypatch):
+    model, given = model_files({"type": "vae"}), []
+    codec = zoo.Codec
+
+    def made(network, **options):
+        given.append(options["compiled"])
+        return codec(network, device="cpu")
+
+    monkeypatch.setattr("zoo.inference.codec.Codec", made)
+    for options in ((), ("--compile",)):
+        assert call("encode", audio(), *model, *options)[0] == 0
+    assert given == [False, True]
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    code, _, err = call("encode", "a.wav", *model, "--compile")
+    assert (code, "there is no no-such-compiler" in err) == (2, True)
 
 
 def test_posterior_and_half_precision(call):

@@ -53,8 +53,8 @@ def test_without_a_model_that_of_the_latents_is_asked_for(call, model, monkeypat
     Path("out/0/0.safetensors").write_text("damaged")
     asked = []
 
-    def open_codec(named, *others):
-        asked.append((named, others[-1]))
+    def open_codec(named, *others, made_by, compiled):
+        asked.append((named, made_by))
         raise ConfigError("enough")
 
     monkeypatch.setattr("zoo.cli.folders.open_codec", open_codec)
@@ -70,12 +70,16 @@ def test_shards_of_several_inputs(call, model):
     assert (code, "6 files done" in out) == (0, True)
     assert [path.name for path in Path("out").glob("*.tar")] == ["shard-00000-000000.tar"]
     assert json.loads(Path("out/manifest.json").read_text())["clips"] == 6
+    code, _, err = call("decode", "out", "-o", "back", *model)
+    assert (code, "out: holds shards, which zoo.LatentDataModule reads" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("encode", "in"), "--output: name a folder"),
+        (("encode", "in", "--dry-run"), "--output: name a folder"),
+        (("encode", "in/0/000.wav", "--workers", "0"), "--workers: is for folders; name one"),
         (("encode", "in", "in", "-o", "x.safetensors"), "go to a folder, not to a file"),
         (("encode", "in", "-o", "weights.safetensors"), "go to a folder, not to a file"),
         (("encode", "missing", "in", "-o", "out"), "missing: no such file or folder"),

@@ -145,6 +145,14 @@ def test_always_finite_and_best_for_equals():
     assert ran >= 40
 
 
+def test_float64_is_measured_as_float32_is():
+    estimate, reference = noisy((2, 2, 3000))
+    both = measure(estimate.double(), reference.double(), 44100)
+    alike = measure(estimate.float(), reference.float(), 44100)
+    for name in ("si_sdr_db", "mel", "stft"):
+        assert getattr(both, name) == pytest.approx(getattr(alike, name), rel=1e-3)
+
+
 def test_measure_takes_one_signal_or_a_batch_and_averages():
     estimate, reference = noisy((2, 2, 3000))
     both = measure(estimate, reference, 44100)

@@ -52,6 +52,7 @@ def test_at_the_models_own_rate_it_is_the_model(codec):
         torch.testing.assert_close(latents.values, expected[0])
         torch.testing.assert_close(codec.decode(latents), codec.model.decode(expected)[0, :, :801])
     torch.testing.assert_close(codec.reconstruct(audio), codec.decode(latents))
+    torch.testing.assert_close(codec.encode(audio, 16000.0).values, latents.values)
 
 
 def test_resampling_is_near_the_signal():

@@ -44,17 +44,17 @@ def test_equals_upstreams_losses_and_gradients(seed, normalised):
         hinge_generator(fake),
         feature_matching(real, fake, normalised=normalised),
     )
-    torch.testing.assert_close(our_adv, adv, rtol=1e-5, atol=1e-7, check_dtype=False)
-    torch.testing.assert_close(our_matching, matching, rtol=1e-5, atol=1e-7, check_dtype=False)
+    torch.testing.assert_close(our_adv, adv, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(our_matching, matching, rtol=1e-9, atol=1e-11)
     (grad,) = torch.autograd.grad(0.1 * our_adv + 5 * our_matching, y)
-    torch.testing.assert_close(grad, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(grad, expected, rtol=1e-9, atol=1e-11)
 
     our_dis = hinge_discriminator(ours(reals), ours(fakes))
-    torch.testing.assert_close(our_dis, dis, rtol=1e-5, atol=1e-7, check_dtype=False)
+    torch.testing.assert_close(our_dis, dis, rtol=1e-9, atol=1e-11)
     weights = dict(zip((n for n, _ in theirs.named_parameters()), expected_weights, strict=True))
     our_dis.backward()
     for name, parameter in ours.named_parameters():
-        torch.testing.assert_close(parameter.grad, weights[name], rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(parameter.grad, weights[name], rtol=1e-9, atol=1e-11, msg=name)
 
 
 def test_values_by_hand():

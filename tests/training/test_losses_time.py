@@ -20,7 +20,7 @@ def test_normalised_l2_by_hand():
     x, y = torch.randn(2, 3, 2, 50).double()
     power = (y.square().sum((1, 2)) / 100) + 1e-4
     expected = ((x - y).square().sum((1, 2)) / 100 / power).mean()
-    torch.testing.assert_close(normalised_l2(x, y), expected.float())
+    torch.testing.assert_close(normalised_l2(x, y), expected)
 
 
 def test_a_silent_prediction_costs_one_at_any_level():

@@ -26,6 +26,7 @@ class Card:
         version: of zoo.
         half: the weights are in half precision.
         licence: of the weights; None where nothing is known.
+        note: what to know of them.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Card:
     version: str
     half: bool = False
     licence: str | None = None
+    note: str | None = None
     tags: tuple[str, ...] = field(default=("audio", "autoencoder"))
 
     def text(self) -> str:
@@ -45,6 +47,7 @@ class Card:
         return "\n".join([
             *self._head(), "", MARK, "", f"# {self.title}", "",
             f"{_words(self.container)}, exported by zoo {self.version}.", "",
+            *([f"{self.note[0].upper()}{self.note[1:]}.", ""] if self.note else []),
             *_table("file", self.files), "",
             "## Network", "", *_table("", self._network()), "",
             "## Training", "", *self._training(), "",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from zoo.errors import CheckpointError
 
-# The card of a folder that zoo has written has this line; such a folder may be replaced.
+# The card of a folder that zoo has written has this line; with nothing else in it, such a folder
+# may be replaced.
 CARD = "README.md"
 MARK = "<!-- written by zoo export -->"
 # What is in such a folder besides, in words for the card.
@@ -46,8 +47,8 @@ def check_target(folder: Path, force: bool = False) -> None:
 def whole_folder(folder: Path, force: bool = False) -> Iterator[Path]:
     """A temporary folder beside `folder`, which takes its place at the end.
 
-    A folder that zoo has exported to is replaced; of several processes, the last one's stays. With
-    `force`, any other keeps its files but those of the same names.
+    A folder with nothing but an export of zoo is replaced; of several processes, the last one's
+    stays. With `force`, any other keeps its files but those of an export.
 
     Raises:
         CheckpointError: as `check_target`.
@@ -62,8 +63,13 @@ def whole_folder(folder: Path, force: bool = False) -> Iterator[Path]:
         yield part
         _settle(part)
         if foreign:
+            # What an export of another format has left would be read in place of this one.
+            stale = set(FILES) if _has_our_card(folder) else set[str]()
+            stale -= {file.name for file in part.iterdir()}
             for file in sorted(part.iterdir()):
                 file.replace(folder / file.name)
+            for name in stale:
+                (folder / name).unlink(missing_ok=True)
         else:
             while not _has_replaced(part, folder):
                 pass
@@ -76,12 +82,8 @@ def _is_foreign(folder: Path) -> bool:
     while True:
         try:
             before = _version(folder)
-            card = folder / CARD
             names = {entry.name for entry in folder.iterdir()}
-            if not names:
-                return False
-            known = names <= {CARD, *FILES} and card.is_file()
-            if known and MARK in card.read_text(encoding="utf-8", errors="replace"):
+            if not names or (names <= {CARD, *FILES} and _has_our_card(folder)):
                 return False
             if _version(folder) == before:
                 return True
@@ -89,6 +91,11 @@ def _is_foreign(folder: Path) -> bool:
             # Another process may be about to put its own there.
             if not folder.exists():
                 return False
+
+
+def _has_our_card(folder: Path) -> bool:
+    card = folder / CARD
+    return card.is_file() and MARK in card.read_text(encoding="utf-8", errors="replace")
 
 
 def _version(folder: Path) -> tuple[int, int]:

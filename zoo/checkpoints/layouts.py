@@ -5,7 +5,7 @@ Source: stable_audio_tools, training/autoencoders.py and training/diffusion.py (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -41,6 +41,22 @@ class Found:
     layout: str
     weights: Mapping[str, Tensor]
     config: Mapping[str, Any] | None = None
+
+
+class Renamed(Mapping[str, Tensor]):
+    """Tensors under other names, each read when it is asked for."""
+
+    def __init__(self, state: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
+        self._state, self._names = state, names
+
+    def __getitem__(self, key: str) -> Tensor:
+        return self._state[self._names[key]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def recognise(
@@ -125,11 +141,12 @@ def _converted(
 def _unwrapped(state: Mapping[str, Tensor], which: Which) -> tuple[str, dict[str, Tensor]]:
     """What the file is, and the model's own keys."""
     for online, averaged in _WRAPPED:
-        found = {True: _below(state, averaged), False: _below(state, online)}
-        if found[True] or found[False]:
-            wanted = (which == "averaged" and bool(found[True])) or not found[False]
+        has_average, has_online = _has(state, averaged), _has(state, online)
+        if has_average or has_online:
+            wanted = (which == "averaged" and has_average) or not has_online
             kind = "averaged" if wanted else "online"
-            return f"stable-audio-tools training checkpoint, {kind} weights", found[wanted]
+            weights = _below(state, averaged if wanted else online)
+            return f"stable-audio-tools training checkpoint, {kind} weights", weights
     if not any(key.startswith(_PARTS[:3]) for key in state):
         wrapped = any(key.startswith("diffusion.") for key in state)
         if inside := _below(state, _INSIDE[wrapped]):
@@ -145,7 +162,12 @@ def _bare(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """`state` without what wrappers of torch put into its keys."""
     if not any(key.startswith(_WRAPPERS[0]) or _WRAPPERS[1] in key for key in state):
         return state
-    return {key.removeprefix(_WRAPPERS[0]).replace(_WRAPPERS[1], ""): state[key] for key in state}
+    names = {key.removeprefix(_WRAPPERS[0]).replace(_WRAPPERS[1], ""): key for key in state}
+    return Renamed(state, names)
+
+
+def _has(state: Mapping[str, Tensor], prefix: str) -> bool:
+    return any(key.startswith(prefix) for key in state)
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -72,7 +72,7 @@ class SafeTensors(Mapping[str, Tensor]):
 
     def __getitem__(self, key: str) -> Tensor:
         place = self._places[key]
-        value = torch.empty(place.shape, dtype=place.kind)
+        value = torch.empty(place.shape, dtype=place.kind, device="cpu")
         raw = _memory(value)
         try:
             with self._path.open("rb", buffering=0) as file:

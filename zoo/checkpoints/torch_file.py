@@ -18,6 +18,19 @@ from torch import Tensor
 from zoo.checkpoints.files import damaged
 from zoo.errors import CheckpointError
 
+# What torch raises for files that are cut or changed.
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    OSError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    zipfile.BadZipFile,
+)
+
 
 def read_ckpt(path: Path) -> dict[str, Any]:
     """All that a .ckpt file holds, never running code from it. Raises: CheckpointError.
@@ -45,7 +58,7 @@ def read_ckpt(path: Path) -> dict[str, Any]:
         raise CheckpointError(damaged(path)) from None
     except PermissionError as error:
         raise CheckpointError(f"{path}: {error.strerror}") from None
-    except (RuntimeError, EOFError, ValueError, OSError, KeyError):
+    except _DAMAGE:
         raise CheckpointError(damaged(path)) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds no weights")
@@ -57,16 +70,20 @@ class TorchTensors(Mapping[str, Any]):
 
     As with `SafeTensors`, nothing depends on the file once it is read, and nothing is in memory
     twice: the part of the map that held a tensor is given back. The checksums that torch writes,
-    and does not read, are compared. A dict of tensors is given as another one of these; other
-    values as they are.
+    and does not read, are compared; of files without any, no memory is given back. A dict of
+    tensors is given as another one of these; other values as they are.
 
     Raises: CheckpointError for a file that can't be read or is damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._content: Mapping[str, Any] = read_ckpt(path)
-        self._sums = _checksums(path)
+        version = None
+        # A training that goes on may replace the file between the two.
+        while version != (version := _version(path)):
+            self._content: Mapping[str, Any] = read_ckpt(path)
+            self._sums = _checksums(path)
+        self._checked: set[int] = set()
 
     def __getitem__(self, key: str) -> Any:
         value = self._content[key]
@@ -84,29 +101,45 @@ class TorchTensors(Mapping[str, Any]):
 
     def _below(self, content: dict[str, Any]) -> TorchTensors:
         part = object.__new__(TorchTensors)
-        part._path, part._content, part._sums = self._path, content, self._sums
+        part._path, part._content = self._path, content
+        part._sums, part._checked = self._sums, self._checked
         return part
 
     def _own(self, key: str, value: Tensor) -> Tensor:
         storage: Any = value.untyped_storage()
-        whole = torch.empty(0, dtype=torch.uint8).set_(storage)
-        if not self._sums or not whole.numel():
-            return value.clone()
-        if (whole.numel(), zlib.crc32(whole.numpy().data)) not in self._sums:
-            raise CheckpointError(f"{self._path}: damaged: the checksum of '{key}' is another one")
-        own = value.clone()
-        _give_back(whole)
+        whole = torch.empty(0, dtype=torch.uint8, device="cpu").set_(storage)
+        if self._sums and whole.numel() and whole.data_ptr() not in self._checked:
+            if (whole.numel(), zlib.crc32(whole.numpy().data)) not in self._sums:
+                raise CheckpointError(
+                    f"{self._path}: damaged: the checksum of '{key}' is another one"
+                )
+            self._checked.add(whole.data_ptr())
+        own = value.detach().clone()
+        if self._sums:
+            # It is a record of the file, so it was mapped.
+            _give_back(whole)
         return own
 
 
 def _checksums(path: Path) -> set[tuple[int, int]]:
-    """Size and CRC32 of each storage; none where the file has none."""
-    if not zipfile.is_zipfile(path):
-        return set()
-    with zipfile.ZipFile(path) as archive:
-        records = [record for record in archive.infolist() if "/data/" in record.filename]
+    """Size and CRC32 of each storage; none where the file has none. Raises: CheckpointError."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return set()
+        with zipfile.ZipFile(path) as archive:
+            records = [record for record in archive.infolist() if "/data/" in record.filename]
+    except (zipfile.BadZipFile, OSError):
+        raise CheckpointError(damaged(path)) from None
     has_sums = any(record.CRC for record in records)
     return {(record.file_size, record.CRC) for record in records} if has_sums else set()
+
+
+def _version(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _give_back(mapped: Tensor) -> None:

@@ -44,7 +44,7 @@ def training_facts(path: Path) -> TrainingFacts:
     content = read_ckpt(path)
     steps = content.get("global_step")
     recipe = _recipe(path.absolute().parent.parent / RECIPE_FILE)
-    data, trainer = (recipe.get(section) or {} for section in ("data", "trainer"))
+    data, trainer = (_section(recipe, name) for name in ("data", "trainer"))
     return TrainingFacts(
         steps=steps if isinstance(steps, int) else None,
         metrics=_numbers(content.get(METRICS_KEY)),
@@ -65,6 +65,11 @@ def _recipe(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return cast(dict[str, Any], recipe) if isinstance(recipe, dict) else {}
+
+
+def _section(recipe: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = recipe.get(name)
+    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
 
 
 def _material(data: Mapping[str, Any]) -> str | None:

@@ -22,6 +22,7 @@ from zoo.cli.folders import (
     run_batch,
 )
 from zoo.cli.models import (
+    CompileOption,
     ConfigOption,
     DeviceOption,
     ModelOption,
@@ -55,6 +56,7 @@ def decode(
     weights: WeightsOption = Weights.averaged,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
+    compiled: CompileOption = False,
     steps: StepsOption = None,
     sampler: SamplerOption = None,
     seed: SeedOption = None,
@@ -74,7 +76,7 @@ def decode(
 
     What a folder holds already is left alone: the same command goes on where it was stopped.
     """
-    opening = Opening(model, config, device, weights, partial)
+    opening = Opening(model, config, device, weights, partial, compiled)
     batching = Batching(
         devices, num_nodes, batch_size, workers, verify, dry_run, as_json, kind and kind.value
     )
@@ -92,7 +94,7 @@ def decode(
         return decode_folder(codec, latents, out, suffix=suffix, **options)
 
     made_by = _made_by(latents) if model is None else None
-    return run_batch(work, output, opening, batching, made_by)
+    return run_batch(work, latents, output, opening, batching, made_by)
 
 
 def _made_by(inputs: list[Path]) -> str | None:

@@ -21,12 +21,14 @@ from zoo.cli.folders import (
     run_batch,
 )
 from zoo.cli.models import (
+    CompileOption,
     ConfigOption,
     DeviceOption,
     ModelOption,
     PartialOption,
     Weights,
     WeightsOption,
+    tell_channels,
 )
 from zoo.cli.targets import latent_target
 
@@ -52,6 +54,7 @@ def encode(
     weights: WeightsOption = Weights.averaged,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
+    compiled: CompileOption = False,
     posterior: Annotated[
         bool, typer.Option("--posterior", help="Keep mean and standard deviation of a VAE")
     ] = False,
@@ -74,7 +77,7 @@ def encode(
 
     What a folder holds already is left alone: the same command goes on where it was stopped.
     """
-    opening = Opening(model, config, device, weights, partial)
+    opening = Opening(model, config, device, weights, partial, compiled)
     batching = Batching(
         devices, num_nodes, batch_size, workers, verify, dry_run, as_json, kind and kind.value
     )
@@ -89,7 +92,7 @@ def encode(
             codec, audio, out, format=chosen, posterior=posterior, half=half, **how
         )
 
-    return run_batch(work, output, opening, batching)
+    return run_batch(work, audio, output, opening, batching)
 
 
 def _encode_file(
@@ -100,9 +103,10 @@ def _encode_file(
     from zoo.data.files import probe
     from zoo.inference.named import naming
 
-    probe(audio)
+    info = probe(audio)
     target = latent_target(output, audio)
     codec = opening.codec()
+    tell_channels(audio, info.channels, codec)
     with naming(audio):
         latents = codec.encode(audio, posterior=posterior)
         latents = latents.to(torch.float16) if half else latents

@@ -56,8 +56,7 @@ def export(
     folder = output or Path("export") / format_.value
     check_target(folder, force)
     if config is not None:
-        named = f"{checkpoint}@{revision}" if revision else checkpoint
-        model = from_config(config, checkpoint=named, weights=weights.value)
+        model = from_config(config, checkpoint=checkpoint, revision=revision, weights=weights.value)
     else:
         model = from_pretrained(checkpoint, revision=revision, weights=weights.value)
     tell(model)

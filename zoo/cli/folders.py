@@ -79,9 +79,17 @@ class Batching:
     json: bool
     format: str | None = None
 
+    @property
+    def given(self) -> str | None:
+        """The first of them, as it is written."""
+        for name, value in vars(self).items():
+            if value is not None and value is not False:
+                return f"--{name.replace('_', '-')}"
+        return None
+
     def meant(self, inputs: Sequence[Path]) -> bool:
         """Whether a folder is meant, several files, or one with options of a folder."""
-        return len(inputs) > 1 or inputs[0].is_dir() or any(vars(self).values())
+        return len(inputs) > 1 or inputs[0].is_dir() or self.given is not None
 
 
 @dataclass(frozen=True)
@@ -93,11 +101,20 @@ class Opening:
     device: str
     weights: Weights
     partial: bool
+    compiled: bool = False
 
     def codec(self, device: str | None = None, made_by: str | None = None) -> Codec:
         """As `open_codec`. Raises: CheckpointError, ConfigError."""
         device = device or self.device
-        return open_codec(self.model, self.config, device, self.weights, self.partial, made_by)
+        return open_codec(
+            self.model,
+            self.config,
+            device,
+            self.weights,
+            self.partial,
+            made_by=made_by,
+            compiled=self.compiled,
+        )
 
 
 class Work(Protocol):
@@ -110,6 +127,7 @@ class Work(Protocol):
 
 def run_batch(
     work: Work,
+    inputs: Sequence[Path],
     output: Path | None,
     opening: Opening,
     batching: Batching,
@@ -121,6 +139,8 @@ def run_batch(
         made_by: fingerprint of the latents that are decoded.
     """
     if output is None:
+        if batching.given and len(inputs) == 1 and not inputs[0].is_dir():
+            raise ConfigError(f"{batching.given}: is for folders; name one with --output")
         raise ConfigError("--output: name a folder for what is made of several files")
     if output.suffix in _FILES and not output.is_dir():
         raise ConfigError(f"--output {output}: several files go to a folder, not to a file")

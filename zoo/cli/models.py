@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.errors import CheckpointError
+from zoo.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from zoo.inference.codec import Codec
@@ -44,6 +47,13 @@ PartialOption = Annotated[
 RevisionOption = Annotated[
     str | None, typer.Option("--revision", help="Commit, tag or branch of a repository.")
 ]
+CompileOption = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Of a convolutional network on a GPU: torch.compile, a wait that many files repay",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, …")]
 
 
@@ -54,11 +64,13 @@ def open_codec(
     weights: Weights = Weights.averaged,
     partial: bool = False,
     made_by: str | None = None,
+    compiled: bool = False,
 ) -> Codec:
     """The codec that the options ask for.
 
     Args:
         made_by: fingerprint of the latents that it is to decode.
+        compiled: as of `Codec`.
 
     Raises: CheckpointError, ConfigError.
     """
@@ -66,15 +78,24 @@ def open_codec(
     from zoo.load import from_config, from_pretrained
 
     device = known_device(device)
+    if compiled:
+        _check_compiler()
     if model is None:
         model = _unnamed(made_by)
     if config is not None:
         network = from_config(config, checkpoint=model, weights=weights.value, partial=partial)
     else:
         network = from_pretrained(model, weights=weights.value, partial=partial)
-    codec = Codec(network, device=device)
+    codec = Codec(network, device=device, compiled=compiled)
     tell(network)
     return codec
+
+
+def _check_compiler() -> None:
+    """Raises: ConfigError where torch.compile has nothing to compile with."""
+    compiler = os.environ.get("CXX") or "g++"
+    if sys.platform == "linux" and shutil.which(compiler) is None:
+        raise ConfigError(f"--compile: needs a C++ compiler, and there is no {compiler}")
 
 
 def _unnamed(made_by: str | None) -> str:
@@ -102,6 +123,13 @@ def tell(model: AudioAutoencoder) -> None:
     published = model.config.published
     if published is not None and published.note:
         print(f"zoo: note: {published.note}", file=sys.stderr)
+
+
+def tell_channels(path: Path, channels: int, codec: Codec) -> None:
+    """Says on stderr which channels are not heard."""
+    heard = codec.model.in_channels
+    if channels > heard > 1:
+        print(f"zoo: {path}: of {channels} channels the first {heard} are heard", file=sys.stderr)
 
 
 def known_device(device: str) -> str:

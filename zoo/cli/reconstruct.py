@@ -21,12 +21,14 @@ from zoo.cli.folders import (
     run_batch,
 )
 from zoo.cli.models import (
+    CompileOption,
     ConfigOption,
     DeviceOption,
     ModelOption,
     PartialOption,
     Weights,
     WeightsOption,
+    tell_channels,
 )
 from zoo.cli.sampling import SamplerOption, SeedOption, StepsOption, sampling_options
 from zoo.cli.targets import audio_target
@@ -54,6 +56,7 @@ def reconstruct(
     weights: WeightsOption = Weights.averaged,
     partial: PartialOption = False,
     device: DeviceOption = "auto",
+    compiled: CompileOption = False,
     steps: StepsOption = None,
     sampler: SamplerOption = None,
     seed: SeedOption = None,
@@ -73,7 +76,7 @@ def reconstruct(
 
     What a folder holds already is left alone: the same command goes on where it was stopped.
     """
-    opening = Opening(model, config, device, weights, partial)
+    opening = Opening(model, config, device, weights, partial, compiled)
     batching = Batching(
         devices, num_nodes, batch_size, workers, verify, dry_run, as_json, kind and kind.value
     )
@@ -90,7 +93,7 @@ def reconstruct(
         suffix = f".{(kind or AudioFormat.wav).value}"
         return reconstruct_folder(codec, audio, out, suffix=suffix, **options)
 
-    return run_batch(work, output, opening, batching)
+    return run_batch(work, audio, output, opening, batching)
 
 
 def _reconstruct_file(
@@ -100,9 +103,10 @@ def _reconstruct_file(
     from zoo.evaluation.long_files import measure_files
     from zoo.inference.named import naming
 
-    probe(audio)
+    info = probe(audio)
     target = audio_target(output, audio, ".reconstructed.wav")
     codec = opening.codec()
+    tell_channels(audio, info.channels, codec)
     options = sampling_options(codec, *sampling)
     with naming(audio, target):
         codec.decode_file(codec.encode(audio), target, **options)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import AudioError
-from zoo.nets.spectrogram import STFT, magnitude, mel_filterbank, without_autocast
+from zoo.nets.precision import without_autocast
+from zoo.nets.spectrogram import STFT, magnitude, mel_filterbank
 
 MEL_WINDOWS = (32, 64, 128, 256, 512, 1024, 2048)
 MEL_BANDS = (5, 10, 20, 40, 80, 160, 320)
@@ -110,7 +111,8 @@ def mel_distance(estimate: Tensor, reference: Tensor, sample_rate: int) -> Tenso
         for window, bands in zip(MEL_WINDOWS, MEL_BANDS, strict=True):
             transform = _transform(window, reference.device)
             filters = mel_filterbank(sample_rate, window, bands).to(reference.device)
-            x, y = (filters @ magnitude(transform(z)) for z in (estimate, reference))
+            x, y = (magnitude(transform(z)) for z in (estimate, reference))
+            x, y = (filters.to(z.dtype) @ z for z in (x, y))
             distance = distance + _log_distance(x, y)
     return distance
 

@@ -166,7 +166,7 @@ def _mel_power(signal: Tensor, sample_rate: int) -> NDArray[np.float32]:
     # About 46 ms; twice that per transform keeps the lowest bands apart.
     window = 2 ** max(5, round(np.log2(0.046 * sample_rate)))
     transform = STFT(2 * window, window // 4, window)
-    power = magnitude(transform(signal.detach().cpu())).square().mean(0)
+    power = magnitude(transform(signal.detach().cpu().float())).square().mean(0)
     mel = mel_filterbank(sample_rate, 2 * window, _BANDS) @ power
     if mel.shape[-1] > _COLUMNS:
         mel = F.adaptive_max_pool1d(mel, _COLUMNS)

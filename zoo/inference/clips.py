@@ -10,11 +10,11 @@ from torch import Tensor
 from zoo.errors import AudioError
 
 
-def checked_rate(sample_rate: int) -> int:
-    """A rate in Hz as it is. Raises: AudioError."""
-    if sample_rate < 1:
-        raise AudioError(f"the sample rate is {sample_rate} Hz, but must be at least 1")
-    return sample_rate
+def checked_rate(sample_rate: float) -> int:
+    """A rate in Hz. Raises: AudioError."""
+    if not sample_rate >= 1 or sample_rate % 1:
+        raise AudioError(f"the sample rate is {sample_rate} Hz, but must be a whole number from 1")
+    return int(sample_rate)
 
 
 def checked_clip(audio: Any) -> Tensor:

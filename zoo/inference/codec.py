@@ -67,7 +67,7 @@ class Codec:
     def encode(
         self,
         audio: Tensor | Audio | str | Path,
-        sample_rate: int | None = None,
+        sample_rate: float | None = None,
         *,
         posterior: bool = False,
     ) -> Latents:
@@ -182,7 +182,7 @@ class Codec:
             decode_file(self, latents, path)
 
     def stream_encoder(
-        self, sample_rate: int | None = None, channels: int | None = None
+        self, sample_rate: float | None = None, channels: int | None = None
     ) -> StreamEncoder:
         """Takes audio in blocks and gives the latents of `encode` as soon as they are determined.
 
@@ -200,7 +200,7 @@ class Codec:
 
     def stream_decoder(
         self,
-        sample_rate: int | None = None,
+        sample_rate: float | None = None,
         channels: int | None = None,
         samples: int | None = None,
     ) -> StreamDecoder:
@@ -273,7 +273,7 @@ class Codec:
     def reconstruct(
         self,
         audio: Tensor | Audio | str | Path,
-        sample_rate: int | None = None,
+        sample_rate: float | None = None,
         **options: Any,
     ) -> Tensor:
         """Encodes and decodes one clip: (channels, samples), as long as it was.

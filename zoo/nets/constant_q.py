@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.nets.spectrogram import Float32Buffers, without_autocast
+from zoo.nets.precision import Float32Buffers, without_autocast
 
 # An octave is computed at a rate at least this many times its end: the sidelobes of a Hann window
 # fall with the cube of the distance, so that what is cut off is below 1e-6 of the peak.

@@ -1,40 +1,15 @@
-"""Short-time Fourier transforms and mel filterbanks, always in float32."""
+"""Short-time Fourier transforms and mel filterbanks, in float32 at least."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-
-def without_autocast(x: Tensor) -> AbstractContextManager[object]:
-    """A context in which operations on the device of `x` keep the precision of their inputs."""
-    kind = x.device.type
-    if not torch.amp.autocast_mode.is_autocast_available(kind):
-        return nullcontext()
-    return torch.autocast(kind, enabled=False)
-
-
-class Float32Buffers(nn.Module):
-    """A module whose own buffers follow it to other devices, but not to other precisions.
-
-    A cast to half precision and back would cost a window eight bits for good.
-    """
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        exact = dict(self._buffers)
-        super()._apply(fn, recurse)
-        for name, buffer in exact.items():
-            moved = self._buffers[name]
-            if buffer is not None and moved is not None and moved.dtype != buffer.dtype:
-                self._buffers[name] = buffer.to(moved.device)
-        return self
+from zoo.nets.precision import Float32Buffers, widened, without_autocast
 
 
 class STFT(Float32Buffers):
@@ -79,10 +54,10 @@ class STFT(Float32Buffers):
     def forward(self, x: Tensor) -> Tensor:
         """(..., samples) → complex (..., bins, frames)."""
         with without_autocast(x):
-            flat = x.float().reshape(-1, x.shape[-1])
+            flat = widened(x).reshape(-1, x.shape[-1])
             shortest = self.fft_size // 2 + 1 if self.center else self.fft_size
             flat = F.pad(flat, (0, max(0, shortest - flat.shape[-1])))
-            window = self.window
+            window = self.window.to(flat.dtype)
             if self.unit_energy:
                 window = window / window.square().sum().sqrt()
             spectrum = torch.stft(

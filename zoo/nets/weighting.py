@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.nets.spectrogram import Float32Buffers, without_autocast
+from zoo.nets.precision import Float32Buffers, widened, without_autocast
 
 # The curve's corner frequencies in Hz and its gain at 1 kHz in dB.
 _F1, _F2, _F3, _F4 = 20.598997, 107.65265, 737.86223, 12194.217
@@ -62,7 +62,7 @@ def a_weighting_taps(sample_rate: int, taps: int = 101) -> NDArray[np.float64]:
 
 
 class AWeighting(Float32Buffers):
-    """Filters every channel by A-weighting, with as many samples out as in, in float32.
+    """Filters every channel by A-weighting, with as many samples out as in, in float32 at least.
 
     Args:
         sample_rate: Hz.
@@ -80,8 +80,9 @@ class AWeighting(Float32Buffers):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, samples) → the same shape."""
         with without_autocast(x):
-            signals = x.float().reshape(-1, 1, x.shape[-1])
-            filtered = F.conv1d(signals, self.taps[None, None], padding=len(self.taps) // 2)
+            signals = widened(x).reshape(-1, 1, x.shape[-1])
+            taps = self.taps.to(signals.dtype)[None, None]
+            filtered = F.conv1d(signals, taps, padding=len(self.taps) // 2)
         return filtered.reshape(x.shape)
 
     def extra_repr(self) -> str:

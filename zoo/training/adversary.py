@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zoo.config.discriminators import DiscriminatorConfig
 from zoo.nets.discriminators.judgement import Judgement
-from zoo.nets.spectrogram import without_autocast
+from zoo.nets.precision import without_autocast
 from zoo.training.losses.by_type import adversarial_losses
 from zoo.training.objective import Term
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.nets.precision import wide, widened
 from zoo.training.objective import Term
 from zoo.training.ranks import mean_over_ranks
 
@@ -55,20 +56,20 @@ class Balancer(nn.Module):
         balanced = {name: t for name, t in losses.items() if t.of_output and t.weight > 0}
         rest = [t.weighted for t in losses.values() if not t.of_output]
         whole = sum(t.weight for t in balanced.values())
-        mixture = torch.zeros_like(output, dtype=torch.float32)
+        mixture = torch.zeros_like(output, dtype=wide(output.dtype))
         for name, loss in balanced.items():
             (gradient,) = torch.autograd.grad(loss.value, output, retain_graph=True)
-            gradient = gradient.float()
+            gradient = widened(gradient)
             scale = self.total_norm * loss.weight / whole
             mixture += (
                 scale / (_EPS + self._running(name, self._norm(gradient, loss.value))) * gradient
             )
-        return torch.stack([(output.float() * mixture).sum(), *rest]).sum()
+        return torch.stack([(widened(output) * mixture).sum(), *rest]).sum()
 
     def _norm(self, gradient: Tensor, value: Tensor) -> Tensor:
         flat = gradient.flatten(1) if self.per_item else gradient.reshape(1, -1)
         # A loss may be NaN where its gradient is 0.
-        norm = torch.linalg.vector_norm(flat, dim=1).mean() + 0 * value.detach().float()
+        norm = torch.linalg.vector_norm(flat, dim=1).mean() + 0 * widened(value.detach())
         return mean_over_ranks({"": norm})[""]
 
     def _running(self, name: str, norm: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from zoo.data.resample import fit_channels
 from zoo.models.diffusion.autoencoder import DiffusionAutoencoder
 from zoo.models.diffusion.process import Process
 from zoo.models.diffusion.timesteps import Timesteps
-from zoo.nets.spectrogram import without_autocast
+from zoo.nets.precision import widened, without_autocast
 from zoo.training.losses.time import l2
 from zoo.training.module import Configure, ModelModule, Reconstruction
 from zoo.training.objective import Objective, term
@@ -47,10 +47,10 @@ class DiffusionAutoencoderModule(ModelModule):
     def learn(self, audio: Tensor) -> None:
         model: Any = self.model
         reals = fit_channels(audio, model.out_channels)
-        # In float32, whatever the precision of the network: small times need it.
+        # In float32 at least, whatever the precision of the network: small times need it.
         with torch.no_grad(), without_autocast(audio):
             clean = reals if model.pretransform is None else model.pretransform.encode(reals)
-            clean = clean.float()
+            clean = widened(clean)
         latents, info = self._encode(audio, clean)
         self.note_tokens(info)
         condition = self._condition(latents)
@@ -61,7 +61,7 @@ class DiffusionAutoencoderModule(ModelModule):
             noise = torch.randn_like(clean)
             noisy = self.process.mix(clean, noise, t)
             target = self.process.target(clean, noise, t)
-        prediction = self._predict(noisy, times, condition).float()
+        prediction = widened(self._predict(noisy, times, condition))
 
         decoded = reals
         if self.objective.distances:

@@ -11,6 +11,8 @@ from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
 
+from zoo.nets.precision import widened
+
 
 def rank_and_world() -> tuple[int, int]:
     """The number of this process, and how many there are."""
@@ -24,7 +26,7 @@ def mean_over_ranks(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     _, world = rank_and_world()
     if world == 1:
         return dict(values)
-    means = torch.stack([value.detach().float() for value in values.values()])
+    means = torch.stack([widened(value.detach()) for value in values.values()])
     dist.all_reduce(means)
     means /= world
     return dict(zip(values, means.unbind(), strict=True))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zoo.config.teacher import TeacherWeights
 from zoo.config.weights import is_on
+from zoo.nets.precision import widened
 from zoo.training.frozen import Frozen
 from zoo.training.module import Reconstruction
 from zoo.training.objective import Loss, Term, term
@@ -54,7 +55,7 @@ class Teacher(nn.Module):
         with torch.no_grad():
             latents = model.encode(heard)
         if is_on(weights.latents):
-            add("latents", F.mse_loss(batch.latents.float(), latents.float()))
+            add("latents", F.mse_loss(widened(batch.latents), widened(latents)))
         if is_on(weights.reconstruction):
             add("reconstruction", self.distance(batch.decoded, reals), of_output=True)
         if is_on(weights.output):

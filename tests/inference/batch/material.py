@@ -22,14 +22,14 @@ from zoo.inference.batch.jobs import Encoding
 FSQ = {"type": "fsq", "config": {"dim": 3, "levels": [5, 5, 5]}}
 
 
-def tiny_codec(bottleneck: dict[str, Any] | None = None) -> zoo.Codec:
-    """Of 16 kHz stereo, 8 samples a frame, with weights that are always the same."""
+def tiny_codec(bottleneck: dict[str, Any] | None = None, seed: int = 0) -> zoo.Codec:
+    """Of 16 kHz stereo, 8 samples a frame, with weights that are those of `seed`."""
     config = copy.deepcopy(TINY)
     if bottleneck is not None:
         config["model"]["encoder"]["config"]["latent_dim"] = 3
         config["model"]["bottleneck"] = bottleneck
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return zoo.Codec(zoo.from_config(config), device="cpu")
 
 
@@ -85,8 +85,9 @@ def _encode(
     Encoding.make = slowly
     trainer = batch_trainer("cpu", 1, num_nodes=world)
     how = Options(batch_size=4, workers=0)
+    codec = tiny_codec(seed=options.pop("seed", 0))
     try:
-        done = zoo.encode_folder(tiny_codec(), inputs, out, trainer=trainer, options=how, **options)
+        done = zoo.encode_folder(codec, inputs, out, trainer=trainer, options=how, **options)
     except zoo.ZooError as error:
         log.with_suffix(f".{rank}").write_text(str(error))
         os._exit(3)

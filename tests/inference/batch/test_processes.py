@@ -56,6 +56,30 @@ def test_two_processes_of_which_one_is_killed(tmp_path, form):
         assert len(names) == len(set(names)) == 200
 
 
+def test_what_the_first_process_refuses_ends_all(tmp_path):
+    log, port = tmp_path / "log", free_port()
+    missing, out = tmp_path / "missing", tmp_path / "out"
+    both = [started(missing, out, log, rank, 2, port) for rank in range(2)]
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [3, 3]
+    first, other = (log.with_suffix(f".{rank}").read_text() for rank in range(2))
+    assert first.startswith(f"{missing}: no such file or folder")
+    assert other == f"the first process has given up: {first}"
+    assert not out.exists()
+
+
+def test_all_processes_have_the_same_model(tmp_path):
+    audio, out, log = folder_of_audio(tmp_path / "in", 8), tmp_path / "out", tmp_path / "log"
+    port = free_port()
+    both = [started(audio, out, log, rank, 2, port, seed=rank) for rank in range(2)]
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [3, 3]
+    for rank in range(2):
+        assert "the processes have different models" in log.with_suffix(f".{rank}").read_text()
+
+
 def test_kill_at_any_moment(tmp_path):
     audio, out, log = folder_of_audio(tmp_path / "in", 60), tmp_path / "out", tmp_path / "log"
     done = [0]

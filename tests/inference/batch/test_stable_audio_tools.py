@@ -20,7 +20,7 @@ from zoo.errors import CheckpointError
 from zoo.inference.batch.stable_audio_tools import StableAudioToolsWriter
 from zoo.writing import write_whole
 
-NAMES = {"a": 20, "b/c.d": 9, "x.npy/y.npy": 7, ".hidden": 4, "%": 12}
+NAMES = {"a": 20, "b/c.d": 9, "x.npy/y.npy": 7, ".hidden": 4, "%": 12, "manifest": 5}
 
 
 @pytest.fixture(scope="module")

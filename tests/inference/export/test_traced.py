@@ -100,6 +100,18 @@ class Unfollowable(nn.Module):
         return audio * float(audio.sum())
 
 
+def test_what_onnxruntime_cannot_run_is_refused(tmp_path, monkeypatch):
+    def runtime(path, side):
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return lambda given: session.run(None, {"audio": given[0].numpy()})
+
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(our_onnx, "_runtime", runtime)
+    with pytest.raises(CheckpointError, match="onnxruntime can't run the encoder of this network"):
+        zoo.export(zoo.from_config(VAE), "onnx", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_has_no_such_form_is_refused(tmp_path, monkeypatch):
     from zoo.inference.export.program import traced
 

@@ -104,6 +104,8 @@ def decode_folder(
 
     Other arguments, Returns and Raises: as of `encode_folder`.
     """
+    inputs = _paths(inputs)
+    _check_shards(inputs)
     return _to_audio(Decoding(codec, **decoding), inputs, out, suffix, trainer, options)
 
 
@@ -137,6 +139,17 @@ def _to_audio(
     writer = partial(AudioFilesWriter, out, job.codec.fingerprint, suffix=suffix, options=kept)
     trainer = trainer or batch_trainer(job.codec.device)
     return process(job, writer, _paths(inputs), out, options or Options(), trainer)
+
+
+def _check_shards(inputs: list[Path]) -> None:
+    """Raises: CheckpointError where a folder of nothing but shards is to be decoded."""
+    for folder in (path.expanduser() for path in inputs):
+        shards = any(folder.glob("**/shard-*.tar"))
+        if shards and not any(folder.glob(_PATTERNS["safetensors"])):
+            raise CheckpointError(
+                f"{folder}: holds shards, which zoo.LatentDataModule reads for training; what is "
+                "to be decoded has to be encoded in the form 'safetensors'"
+            )
 
 
 def _check_forms(out: Path, kind: Format) -> None:

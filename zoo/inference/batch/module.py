@@ -13,6 +13,7 @@ from lightning import LightningDataModule, LightningModule
 from torch.utils.data import Dataset
 
 from zoo.data.loading import loader
+from zoo.errors import ZooError
 from zoo.inference.batch.jobs import Job
 from zoo.inference.batch.plan import Batch, Plan
 from zoo.inference.batch.readers import MISHAPS, Loaded, Reader
@@ -39,6 +40,21 @@ class Step:
 
     files: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the first process tells all others.
+
+    Attributes:
+        plan: None in the others, and with a refusal.
+        refusal: what it found, instead of a plan.
+        model: the fingerprint of its codec, which has to be that of the others.
+    """
+
+    plan: Plan | None
+    refusal: str | None
+    model: str
 
 
 class BatchModule(LightningModule):
@@ -118,7 +134,7 @@ class BatchDataModule(LightningDataModule):
     """Loads this process's share of a plan in worker processes.
 
     Args:
-        plan: of the first process; the others hear of it.
+        start: of this process; that of the first one counts.
         reader: what the workers do.
         workers: loader processes.
         stop: ends the loading.
@@ -127,14 +143,14 @@ class BatchDataModule(LightningDataModule):
 
     def __init__(
         self,
-        plan: Plan | None,
+        start: Start,
         reader: Reader,
         workers: int,
         stop: Stop,
         begin: Callable[[], None],
     ) -> None:
         super().__init__()
-        self.plan = plan
+        self.start = start
         self.reader = reader
         self.workers = workers
         self.stop = stop
@@ -144,8 +160,18 @@ class BatchDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         trainer = self.trainer
         assert trainer is not None
-        plan: Any = trainer.strategy.broadcast(self.plan)
-        self.share = plan.share(trainer.global_rank, trainer.world_size)
+        start: Start = trainer.strategy.broadcast(self.start)
+        if start.refusal is not None:
+            prefix = "" if trainer.is_global_zero else "the first process has given up: "
+            raise ZooError(prefix + start.refusal)
+        same = start.model == self.start.model
+        if not trainer.strategy.reduce_boolean_decision(same):
+            raise ZooError(
+                "the processes have different models; name one and the same for all with --model, "
+                "without --partial"
+            )
+        assert start.plan is not None
+        self.share = start.plan.share(trainer.global_rank, trainer.world_size)
         self.begin()
 
     def predict_dataloader(self) -> UntilStopped[list[Loaded | Failure]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import resource
@@ -10,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,17 @@ from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from zoo.data.corpus import MANIFEST
-from zoo.data.messages import say
-from zoo.errors import CheckpointError, ZooError
+from zoo.errors import ZooError
+from zoo.inference.batch.failures import FAILURES, check_failures, write_failures
 from zoo.inference.batch.jobs import Job
 from zoo.inference.batch.lock import FolderLock
-from zoo.inference.batch.module import BatchDataModule, BatchModule, Outcome
+from zoo.inference.batch.module import BatchDataModule, BatchModule, Outcome, Start
 from zoo.inference.batch.plan import Plan, make_plan
 from zoo.inference.batch.progress import BatchProgress, looking
 from zoo.inference.batch.sources import Failure, find_sources
 from zoo.inference.batch.stopping import Interruption, Stop
 from zoo.inference.batch.writer import Writer
-from zoo.writing import write_whole
 
-FAILURES = "failures.jsonl"
 # So do torch's messages begin when a loader process was killed.
 _LOADER = "DataLoader worker"
 
@@ -110,14 +107,20 @@ def process(
     stop, lock = Stop(), FolderLock(out, rank)
     keeper = writer(rank)
     plan: Plan | None = None
+    refusal: Exception | None = None
     try:
         if first:
-            if not options.dry_run:
-                lock.acquire()
-            _check_report(out)
-            plan = _planned(job, keeper, inputs, out, options)
+            try:
+                plan = _planned(job, keeper, inputs, out, options, lock)
+            except Exception as error:
+                if _alone(trainer) or options.dry_run:
+                    raise
+                # The others wait to hear of it.
+                refusal = error
+        if plan is not None:
             if options.dry_run or (not plan.batches and _alone(trainer)):
-                _report(out, plan.failures, options)
+                if not options.dry_run:
+                    write_failures(out, plan.failures)
                 seconds = plan.seconds
                 made = Summary(out, plan.files, seconds, plan.skipped, 0, plan.failures, 0.0)
                 if not options.dry_run:
@@ -125,17 +128,21 @@ def process(
                 return made
         elif options.dry_run:
             return None
+        told = Start(plan, refusal and _text(refusal), job.codec.fingerprint)
         module = BatchModule(job, keeper, stop)
         begin = (lambda: None) if first else lock.acquire
-        data = BatchDataModule(plan, job.reader, _workers(options, trainer), stop, begin)
+        data = BatchDataModule(told, job.reader, _workers(options, trainer), stop, begin)
         progress = BatchProgress(job.verb, plan)
         trainer.callbacks = [progress, Interruption(stop)]  # type: ignore[attr-defined]
-        outcomes = _predicted(trainer, module, data, keeper, stop)
+        try:
+            outcomes = _predicted(trainer, module, data, keeper, stop)
+        except ZooError as error:
+            raise refusal or error from None
         wall = time.perf_counter() - progress.begun
         if plan is None:
             return None
         summary = _summary(out, plan, outcomes, wall)
-        _report(out, summary.failures, options)
+        write_failures(out, summary.failures)
         error = next((text for _, text, _ in outcomes if text), None)
         if error is not None:
             raise ZooError(f"{error}; what is done stays, and the same command goes on from there")
@@ -156,9 +163,17 @@ Told = tuple[Outcome, str | None, bool]
 
 
 def _planned(
-    job: Job[Any], keeper: Writer[Any], inputs: Sequence[Path], out: Path, options: Options
+    job: Job[Any],
+    keeper: Writer[Any],
+    inputs: Sequence[Path],
+    out: Path,
+    options: Options,
+    lock: FolderLock,
 ) -> Plan:
     found = find_sources(inputs, out, job.reader.suffixes)
+    check_failures(out)
+    if not options.dry_run:
+        lock.acquire()
     return make_plan(
         found,
         job.reader,
@@ -213,42 +228,14 @@ def _summary(out: Path, plan: Plan, outcomes: Sequence[Told], wall: float) -> Su
     return Summary(out, made, seconds, plan.skipped, left, tuple(failures), wall, interrupted)
 
 
-def _report(out: Path, failures: Sequence[Failure], options: Options) -> None:
-    """Writes the list of failures; an older one goes."""
-    if options.dry_run:
-        return
-    path = out / FAILURES
-    if failures:
-        lines = (json.dumps(asdict(failure), ensure_ascii=False) for failure in failures)
-        try:
-            write_whole(path, ("\n".join(lines) + "\n").encode(errors="replace"))
-        except OSError as error:
-            say(f"{path}: cannot be written: {error.strerror}")
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _check_report(out: Path) -> None:
-    """Raises: CheckpointError where a list of failures is there that was not written here."""
-    path = out / FAILURES
-    if not os.path.lexists(path):
-        return
-    try:
-        lines = list(map(json.loads, path.read_bytes().splitlines()))
-        ours = all(line.keys() == {"path", "reason"} for line in lines)
-    except (OSError, ValueError, AttributeError):
-        ours = False
-    if not ours:
-        raise CheckpointError(
-            f"{path}: exists and was not written by this command, so it is not overwritten; choose "
-            "another output folder, or move it"
-        )
-
-
 def _alone(trainer: Trainer) -> bool:
     """Whether no other process waits for this one: Lightning has not started any yet."""
     environment = getattr(trainer.strategy, "cluster_environment", None)
-    return trainer.world_size == 1 or isinstance(environment, LightningEnvironment)
+    return trainer.world_size == 1 or (
+        isinstance(environment, LightningEnvironment)
+        and not environment.creates_processes_externally
+        and trainer.num_nodes == 1
+    )
 
 
 def _workers(options: Options, trainer: Trainer) -> int:

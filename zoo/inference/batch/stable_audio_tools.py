@@ -19,7 +19,8 @@ from zoo.inference.latents import Latents
 from zoo.writing import write_whole
 
 # Upstream's reader skips hidden files, and looks for the json by replacing every ".npy" in a path.
-_UNSAFE = re.compile(r"%|^\.|(?<=/)\.|\.(?=npy)")
+# manifest.json is the folder's.
+_UNSAFE = re.compile(r"%|^\.|(?<=/)\.|\.(?=npy)|^m(?=anifest$)")
 
 
 class StableAudioToolsWriter:

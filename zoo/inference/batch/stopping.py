@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lightning import Callback, LightningModule, Trainer
 
 from zoo.data.messages import say
+from zoo.signals import FirstSignal
 
 T = TypeVar("T")
 
@@ -50,38 +50,21 @@ class UntilStopped(Iterable[T]):
 class Interruption(Callback):
     """The first Ctrl-C (or SIGTERM) stops after the batch under way; a second one at once."""
 
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
     def __init__(self, stop: Stop) -> None:
         self.stop = stop
-        self._before: dict[signal.Signals, Any] = {}
+        self._signal = FirstSignal(self._ask)
+
+    def _ask(self) -> None:
+        self.stop.asked = True
+        say("stopping after the files under way; once more stops at once")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        process = os.getpid()
-
-        def ask(number: int, frame: Any) -> None:
-            if os.getpid() != process:
-                # A loader process: it ends with the one that it serves.
-                return
-            self.stop.asked = True
-            self._restore()
-            say("stopping after the files under way; once more stops at once")
-
-        try:
-            self._before = {number: signal.signal(number, ask) for number in self._SIGNALS}
-        except ValueError:
-            # Only the main thread may handle signals.
-            self._before = {}
+        self._signal.listen()
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._restore()
+        self._signal.restore()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
+        self._signal.restore()

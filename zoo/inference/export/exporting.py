@@ -62,7 +62,7 @@ def export(
         model: what is exported, or what `from_pretrained` takes.
         format: "zoo" and "stable-audio-tools" are model.safetensors and model_config.json,
             "diffusers" its AutoencoderOobleck, "onnx" and "torch-export" an encoder and a decoder.
-        folder: replaced if `export` has written it; must be empty otherwise.
+        folder: replaced if it holds nothing but what `export` has written; must be empty otherwise.
         half: weights in float16, for the first three formats.
         licence: of the weights, for the card.
         title: name of the model in the card; by default that of its recipe, else of the folder.
@@ -87,7 +87,8 @@ def export(
     container: ModelContainer | None = model.config
     if container is None:
         raise ConfigError("the model knows no config: build it with zoo.from_config")
-    licence = licence or (container.published and container.published.licence)
+    published = container.published
+    licence = licence or (published and published.licence)
     container = container.model_copy(update={"published": None, "schema_": None})
     facts = _facts(model)
     # Before anything is written: whether the format has such a network.
@@ -106,6 +107,7 @@ def export(
             version=__version__,
             half=half,
             licence=licence,
+            note=published and published.note,
             tags=usage.tags(format, container),
         )
         (part / CARD).write_text(card.text(), encoding="utf-8")

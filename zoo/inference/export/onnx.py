@@ -61,14 +61,24 @@ def write_onnx(side: Side, folder: Path) -> str:
         written.save(str(path), external_data=size > _LARGE_BYTES)
     if importlib.util.find_spec("onnxruntime") is None:
         return f"{path.name}: not compared, as onnxruntime is not installed ({_INSTALL})"
-    found = difference(side, _runtime(path, side))
+    try:
+        found = difference(side, _runtime(path, side))
+    except CheckpointError:
+        raise
+    except Exception as error:
+        # Its errors have no class of their own but Exception.
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"onnxruntime can't run the {side.name} of this network for any batch and length: "
+            f"{reason}; export it as zoo or stable-audio-tools"
+        ) from None
     return f"{path.name}: by onnxruntime, differs from the model by at most {found:.1e}"
 
 
 def _runtime(path: Path, side: Side):
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(3)
+    onnxruntime.set_default_logger_severity(4)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def run(given: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.nets.bottlenecks.base import Bottleneck, Info, noise_like
+from zoo.nets.precision import widened
 
 
 class SoftNormBottleneck(Bottleneck):
@@ -51,9 +52,9 @@ class SoftNormBottleneck(Bottleneck):
 def _divergence(x: Tensor, dim: int) -> Tensor:
     """Twice the divergence of a Gaussian with the moments of `x` along `dim` from the unit one."""
     variance = _variance(x, dim).clamp(min=1e-4)
-    return (x.float().mean(dim).square() + variance - variance.log() - 1).mean()
+    return (widened(x).mean(dim).square() + variance - variance.log() - 1).mean()
 
 
 def _variance(x: Tensor, dim: int) -> Tensor:
     # upstream: not a number for a single value, as for a clip of one frame.
-    return x.float().var(dim, correction=min(1, x.shape[dim] - 1))
+    return widened(x).var(dim, correction=min(1, x.shape[dim] - 1))

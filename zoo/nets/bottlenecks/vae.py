@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.nets.bottlenecks.base import Bottleneck, Info, noise_like
+from zoo.nets.precision import widened
 
 _LEAST_STD = 1e-4
 
@@ -54,10 +55,10 @@ def posterior(
     mean, scale = x.chunk(2, dim=1)
     latents, info = mean, {}
     if sample or return_info:
-        std = F.softplus(scale.float()) + _LEAST_STD
+        std = F.softplus(widened(scale)) + _LEAST_STD
         if sample:
-            latents = (mean.float() + std * noise_like(std, generator)).to(x.dtype)
+            latents = (widened(mean) + std * noise_like(std, generator)).to(x.dtype)
         if return_info:
-            squares = mean.float().square() + std.square() - 2 * std.log() - 1
+            squares = widened(mean).square() + std.square() - 2 * std.log() - 1
             info = {"kl": squares.sum(1).mean(), "mean": mean, "std": std.to(x.dtype)}
     return latents, info

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.nets.bottlenecks.base import Bottleneck, Info, noise_like
+from zoo.nets.precision import widened
 
 
 class WassersteinBottleneck(Bottleneck):
@@ -55,7 +56,7 @@ def mmd(latents: Tensor) -> Tensor:
 
     The kernel is exp(-|a - b|² / latent²). Memory grows with the square of batch · frames.
     """
-    points = latents.float().permute(0, 2, 1).flatten(0, 1)
+    points = widened(latents).permute(0, 2, 1).flatten(0, 1)
     noise = torch.randn_like(points)
     own, other = _mean_kernel(points, points), _mean_kernel(noise, noise)
     return own + other - 2 * _mean_kernel(points, noise)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.nets.spectrogram import Float32Buffers
+from zoo.nets.precision import Float32Buffers, widened
 
 
 class STFT(Float32Buffers):
@@ -47,7 +47,7 @@ class STFT(Float32Buffers):
         All magnitudes (or real parts) are followed by all phases (or imaginary parts). Behind
         those of the signal, frames of zeros fill the last `multiple`.
         """
-        exact = self._exact(wave)
+        exact = widened(wave)
         # upstream: fails for signals too short for their ends to be mirrored.
         exact = F.pad(exact, (0, max(0, self.bins - wave.shape[-1])))
         spectrum = torch.stft(
@@ -68,7 +68,7 @@ class STFT(Float32Buffers):
 
     def decode(self, x: Tensor, samples: int) -> Tensor:
         """(batch, 2 · channels · bins, frames) → (batch, channels, samples)."""
-        halves = self._exact(x)[..., : self.frames(samples)].chunk(2, dim=1)
+        halves = widened(x)[..., : self.frames(samples)].chunk(2, dim=1)
         a, b = (half.unflatten(1, (-1, self.bins)).flatten(0, 1) for half in halves)
         real, imaginary = (a, b) if self.use_complex else (a * b.cos(), a * b.sin())
         # upstream: gives the inverse a real tensor, which it refuses, and asks for the power of
@@ -88,7 +88,3 @@ class STFT(Float32Buffers):
         """Frames of so many samples, without those that fill the last `multiple`."""
         mirrored = max(samples, self.bins) + self.num_fft // 2 * 2
         return 1 + (mirrored - self.num_fft) // self.hop_length
-
-    @staticmethod
-    def _exact(x: Tensor) -> Tensor:
-        return x if x.dtype == torch.float64 else x.float()

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.nets.conv import WNConv1d
-from zoo.nets.spectrogram import Float32Buffers, without_autocast
+from zoo.nets.precision import Float32Buffers, widened, without_autocast
 
 _ZERO_CROSSINGS = 24
 _ROLLOFF = 0.945
@@ -40,9 +40,9 @@ class Decimate(Float32Buffers):
         if self.factor == 1:
             return x
         with without_autocast(x):
-            flat = x.float().reshape(-1, 1, x.shape[-1])
+            flat = widened(x).reshape(-1, 1, x.shape[-1])
             flat = F.pad(flat, (self.reach, self.reach), mode="replicate")
-            y = F.conv1d(flat, self.kernel[None, None], stride=self.factor)
+            y = F.conv1d(flat, self.kernel.to(flat.dtype)[None, None], stride=self.factor)
         return y[..., : x.shape[-1] // self.factor].reshape(*x.shape[:-1], -1)
 
 

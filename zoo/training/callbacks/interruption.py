@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
 from zoo.data.messages import say
+from zoo.signals import FirstSignal
 
 
 class InterruptionError(Exception):
@@ -26,29 +25,17 @@ class Interruption(Callback):
         checkpoint: the file that is written.
     """
 
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
         self._asked = False
-        self._before: dict[signal.Signals, Any] = {}
+        self._signal = FirstSignal(self._ask)
+
+    def _ask(self) -> None:
+        self._asked = True
+        say("stopping after this step; once more stops at once, without saving")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        process = os.getpid()
-
-        def stop(number: int, frame: Any) -> None:
-            if os.getpid() != process:
-                # A loader process: it ends with the one that it serves.
-                return
-            self._asked = True
-            self._restore()
-            say("stopping after this step; once more stops at once, without saving")
-
-        try:
-            self._before = {number: signal.signal(number, stop) for number in self._SIGNALS}
-        except ValueError:
-            # Only the main thread may handle signals.
-            self._before = {}
+        self._signal.listen()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any
@@ -61,14 +48,9 @@ class Interruption(Callback):
             raise InterruptionError
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._restore()
+        self._signal.restore()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
+        self._signal.restore()

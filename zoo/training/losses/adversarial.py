@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.nets.discriminators.judgement import Judgement
-from zoo.nets.spectrogram import without_autocast
+from zoo.nets.precision import wide, widened, without_autocast
 
 
 def hinge_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
@@ -19,14 +19,14 @@ def hinge_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
     """
     pairs = zip(reals.logits, fakes.logits, strict=True)
     return _average(
-        torch.relu(1 - real.float()).mean() + torch.relu(1 + fake.float()).mean()
+        torch.relu(1 - widened(real)).mean() + torch.relu(1 + widened(fake)).mean()
         for real, fake in pairs
     )
 
 
 def hinge_generator(fakes: Judgement) -> Tensor:
     """Low where `fakes` score high."""
-    return _average(-fake.float().mean() for fake in fakes.logits)
+    return _average(-widened(fake).mean() for fake in fakes.logits)
 
 
 def least_squares_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
@@ -38,13 +38,13 @@ def least_squares_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
     """
     pairs = zip(reals.logits, fakes.logits, strict=True)
     return _average(
-        (1 - real.float()).square().mean() + fake.float().square().mean() for real, fake in pairs
+        (1 - widened(real)).square().mean() + widened(fake).square().mean() for real, fake in pairs
     )
 
 
 def least_squares_generator(fakes: Judgement) -> Tensor:
     """Low where `fakes` score 1."""
-    return _average((1 - fake.float()).square().mean() for fake in fakes.logits)
+    return _average((1 - widened(fake)).square().mean() for fake in fakes.logits)
 
 
 def unit_hinge_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
@@ -54,14 +54,14 @@ def unit_hinge_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
     """
     pairs = zip(reals.logits, fakes.logits, strict=True)
     return _average(
-        torch.relu(1 - real.float()).mean() + torch.relu(fake.float()).mean()
+        torch.relu(1 - widened(real)).mean() + torch.relu(widened(fake)).mean()
         for real, fake in pairs
     )
 
 
 def unit_hinge_generator(fakes: Judgement) -> Tensor:
     """Low where `fakes` score above 1."""
-    return _average(torch.relu(1 - fake.float()).mean() for fake in fakes.logits)
+    return _average(torch.relu(1 - widened(fake)).mean() for fake in fakes.logits)
 
 
 def relativistic_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
@@ -70,7 +70,7 @@ def relativistic_discriminator(reals: Judgement, fakes: Judgement) -> Tensor:
     Source: Jolicoeur-Martineau, arXiv 1807.00734; Huang et al., arXiv 2501.05441.
     """
     pairs = zip(reals.logits, fakes.logits, strict=True)
-    return _average(F.softplus(fake.float() - real.float()).mean() for real, fake in pairs)
+    return _average(F.softplus(widened(fake) - widened(real)).mean() for real, fake in pairs)
 
 
 def relativistic_generator(reals: Judgement, fakes: Judgement) -> Tensor:
@@ -108,9 +108,9 @@ def _distance(real: Tensor, fake: Tensor, eps: float | None) -> Tensor:
     # The gradient of a mean is a full tensor in row order, which slows every channels-last layer
     # behind it by a third; that of a sum is one number.
     with without_autocast(fake):
-        difference = (fake - real).abs().sum(dtype=torch.float32) / real.numel()
+        difference = (fake - real).abs().sum(dtype=wide(real.dtype)) / real.numel()
         if eps is not None:
-            difference = difference / (real.abs().mean(dtype=torch.float32) + eps)
+            difference = difference / (real.abs().mean(dtype=wide(real.dtype)) + eps)
     return difference
 
 

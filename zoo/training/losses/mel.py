@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.nets.spectrogram import STFT, magnitude, without_autocast
+from zoo.nets.precision import without_autocast
+from zoo.nets.spectrogram import STFT, magnitude
 from zoo.training.losses.stft import MelScale
 
 # Far below any audible magnitude; without it the gradient of silence is not a number.
@@ -16,7 +17,9 @@ _SMALLEST_POWER = 1e-20
 
 
 class MultiResolutionMelLoss(nn.Module):
-    """Mean |difference| of mel magnitudes and of their log10, summed over resolutions, in float32.
+    """Mean |difference| of mel magnitudes and of their log10, summed over resolutions.
+
+    In float32 at least.
 
     Args:
         sample_rate: Hz.

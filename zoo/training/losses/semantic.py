@@ -16,6 +16,7 @@ from torchaudio.models import Wav2Vec2Model
 from zoo.config.distances import SemanticLossConfig, SemanticModel
 from zoo.data.resample import resample
 from zoo.errors import CheckpointError
+from zoo.nets.precision import widened
 from zoo.training.frozen import Frozen
 
 SAMPLE_RATE = 16_000
@@ -69,7 +70,8 @@ class SemanticLoss(nn.Module):
         """Two signals (batch, channels, samples) → a scalar."""
         assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
         pairs = zip(self.features(decoded), self.features(reals), strict=True)
-        distances = [F.l1_loss(x.float(), y.float()) / (y.float().std() + 1e-5) for x, y in pairs]
+        wide = [(widened(x), widened(y)) for x, y in pairs]
+        distances = [F.l1_loss(x, y) / (y.std() + 1e-5) for x, y in wide]
         return torch.stack(distances).mean()
 
     def features(self, audio: Tensor) -> list[Tensor]:

@@ -9,14 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.nets.spectrogram import (
-    STFT,
-    Float32Buffers,
-    magnitude,
-    mel_filterbank,
-    mid_and_side,
-    without_autocast,
-)
+from zoo.nets.precision import Float32Buffers, widened, without_autocast
+from zoo.nets.spectrogram import STFT, magnitude, mel_filterbank, mid_and_side
 from zoo.nets.weighting import AWeighting
 
 
@@ -32,11 +26,13 @@ class MelScale(Float32Buffers):
 
     def forward(self, x: Tensor) -> Tensor:
         # upstream: an empty filter makes the logarithm of zero, and the loss NaN.
-        return (self.filters @ x).clamp(min=torch.finfo(torch.float32).tiny)
+        return (self.filters.to(x.dtype) @ x).clamp(min=torch.finfo(torch.float32).tiny)
 
 
 class MultiResolutionSTFTLoss(nn.Module):
-    """Distance of magnitude spectra, averaged over resolutions, channels and batch, in float32.
+    """Distance of magnitude spectra, averaged over resolutions, channels and batch.
+
+    In float32 at least.
 
     Per resolution: `w_sc` × spectral convergence (‖difference‖ / ‖spectrum‖ of every signal) +
     `w_log_mag` × distance of log magnitudes + `w_lin_mag` × distance of magnitudes + `w_phs` ×
@@ -122,7 +118,7 @@ class MultiResolutionSTFTLoss(nn.Module):
         """Two signals (batch, channels, samples) → a scalar."""
         assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
         with without_autocast(decoded):
-            decoded, reals = self.weighting(decoded.float()), self.weighting(reals.float())
+            decoded, reals = self.weighting(widened(decoded)), self.weighting(widened(reals))
             losses = [
                 self._compare(scale, self._signals(stft(decoded)), self._signals(stft(reals)))
                 for stft, scale in zip(self.transforms, self.scales, strict=True)

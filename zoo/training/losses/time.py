@@ -1,25 +1,25 @@
-"""Distances of waveforms, in float32: (batch, channels, samples) twice → a scalar."""
+"""Distances of waveforms, in float32 at least: (batch, channels, samples) twice → a scalar."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.nets.spectrogram import without_autocast
+from zoo.nets.precision import widened, without_autocast
 
 
 def l1(decoded: Tensor, reals: Tensor) -> Tensor:
     """Mean absolute difference."""
     assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
     with without_autocast(decoded):
-        return F.l1_loss(decoded.float(), reals.float())
+        return F.l1_loss(widened(decoded), widened(reals))
 
 
 def l2(decoded: Tensor, reals: Tensor) -> Tensor:
     """Mean squared difference."""
     assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
     with without_autocast(decoded):
-        return F.mse_loss(decoded.float(), reals.float())
+        return F.mse_loss(widened(decoded), widened(reals))
 
 
 def normalised_l2(decoded: Tensor, reals: Tensor, eps: float = 1e-4) -> Tensor:
@@ -36,7 +36,7 @@ def normalised_l2(decoded: Tensor, reals: Tensor, eps: float = 1e-4) -> Tensor:
     """
     assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
     with without_autocast(decoded):
-        decoded, reals = decoded.float(), reals.float()
+        decoded, reals = widened(decoded), widened(reals)
         error = (decoded - reals).square().mean(dim=(1, 2))
         return (error / (reals.square().mean(dim=(1, 2)) + eps)).mean()
 
@@ -55,7 +55,7 @@ def si_sdr(decoded: Tensor, reals: Tensor, eps: float = 1e-8) -> Tensor:
     """
     assert decoded.shape == reals.shape, (decoded.shape, reals.shape)
     with without_autocast(decoded):
-        decoded, reals = decoded.float(), reals.float()
+        decoded, reals = widened(decoded), widened(reals)
         decoded = decoded - decoded.mean(-1, keepdim=True)
         reals = reals - reals.mean(-1, keepdim=True)
         power = reals.square().sum(-1, keepdim=True)
