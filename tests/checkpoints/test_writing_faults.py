@@ -130,7 +130,7 @@ from pathlib import Path
 from zoo.checkpoints.folder import MARK, whole_folder
 for _ in range(40):
     with whole_folder(Path("out")) as part:
-        for name in ("README.md", "a", "b"):
+        for name in ("README.md", "config.json", "model.safetensors"):
             (part / name).write_text(MARK + sys.argv[1])
 """
 
@@ -145,6 +145,6 @@ def test_two_processes_write_the_same_folder(tmp_path):
     told = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     found = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
-    assert found.keys() == {"README.md", "a", "b"}
+    assert found.keys() == {"README.md", "config.json", "model.safetensors"}
     assert len(set(found.values())) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
