@@ -149,6 +149,7 @@ def test_nothing_to_evaluate(tmp_path, tiny):
 
 PEAKS = """
 import torch
+from zoo.evaluation.memory import peak_memory
 with peak_memory(torch.device("cpu")) as before:
     pass
 with peak_memory(torch.device("cpu")) as peak:
