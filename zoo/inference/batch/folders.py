@@ -144,8 +144,9 @@ def _to_audio(
 def _check_shards(inputs: list[Path]) -> None:
     """Raises: CheckpointError where a folder of nothing but shards is to be decoded."""
     for folder in (path.expanduser() for path in inputs):
-        shards = any(folder.glob("**/shard-*.tar"))
-        if shards and not any(folder.glob(_PATTERNS["safetensors"])):
+        # The first latents end the search; a tree without any is the only one that is walked.
+        latents = any(folder.glob(_PATTERNS["safetensors"]))
+        if not latents and any(folder.glob("**/shard-*.tar")):
             raise CheckpointError(
                 f"{folder}: holds shards, which zoo.LatentDataModule reads for training; what is "
                 "to be decoded has to be encoded in the form 'safetensors'"
