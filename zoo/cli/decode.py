@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def decode(
     latents: Annotated[
         list[Path],
-        typer.Argument(help="Files that `zoo encode` wrote, or folders of them"),
+        typer.Argument(help="Files or shards that `zoo encode` wrote, or folders of them"),
     ],
     output: Annotated[
         Path | None,
@@ -101,12 +101,17 @@ def _made_by(inputs: list[Path]) -> str | None:
     """The fingerprint in the first file that has one."""
     from safetensors import SafetensorError, safe_open
 
+    from zoo.data.shards import read_shard
     from zoo.data.walk import files_below
+    from zoo.errors import CheckpointError
+    from zoo.inference.batch.shard_clips import SHARD_SUFFIX
 
     for given in inputs:
-        below = files_below(given, (".safetensors",), lambda error: None)
+        below = files_below(given, (".safetensors", SHARD_SUFFIX), lambda error: None)
         for path in below if given.is_dir() else (given,):
-            with contextlib.suppress(OSError, SafetensorError):
+            with contextlib.suppress(OSError, SafetensorError, CheckpointError):
+                if path.suffix == SHARD_SUFFIX:
+                    return read_shard(path).fingerprint
                 with safe_open(path, framework="pt") as file:
                     found = (file.metadata() or {}).get("fingerprint")
                 if found is not None:

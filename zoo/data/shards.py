@@ -33,7 +33,8 @@ class Member:
 
     Attributes:
         name: of the clip, as in its json.
-        frames, seconds: its length.
+        frames: its length.
+        sample_rate, samples, channels: of the audio; rate in Hz.
         values: where the array of latents or tokens begins.
         std: where that of the standard deviation begins.
         path, size, modified, content: of the source; bytes, nanoseconds, SHA-256.
@@ -42,7 +43,9 @@ class Member:
 
     name: str
     frames: int
-    seconds: float
+    sample_rate: int
+    samples: int
+    channels: int
     values: int
     std: int | None = None
     path: str | None = None
@@ -50,6 +53,10 @@ class Member:
     modified: int | None = None
     content: str | None = None
     form: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.sample_rate
 
 
 @dataclass(frozen=True)
@@ -211,9 +218,9 @@ def _member(facts: dict[str, Any], values: int, std: int | None) -> Member:
     return Member(
         name=facts["name"],
         frames=facts["frames"],
-        seconds=facts["seconds"],
         values=values,
         std=std,
         form=facts.get("form"),
+        **{key: facts[key] for key in ("sample_rate", "samples", "channels")},
         **{key: facts["source"].get(key) for key in ("path", "size", "modified", "content")},
     )

@@ -96,7 +96,7 @@ def decode_folder(
     options: Options | None = None,
     **decoding: Any,
 ) -> Summary | None:
-    """Decodes all .safetensors files in `inputs` that `out` does not hold yet as audio.
+    """Decodes all .safetensors files and shards in `inputs` that `out` does not hold as audio yet.
 
     Args:
         suffix: `.wav` or `.flac`.
@@ -104,8 +104,6 @@ def decode_folder(
 
     Other arguments, Returns and Raises: as of `encode_folder`.
     """
-    inputs = _paths(inputs)
-    _check_shards(inputs)
     return _to_audio(Decoding(codec, **decoding), inputs, out, suffix, trainer, options)
 
 
@@ -139,18 +137,6 @@ def _to_audio(
     writer = partial(AudioFilesWriter, out, job.codec.fingerprint, suffix=suffix, options=kept)
     trainer = trainer or batch_trainer(job.codec.device)
     return process(job, writer, _paths(inputs), out, options or Options(), trainer)
-
-
-def _check_shards(inputs: list[Path]) -> None:
-    """Raises: CheckpointError where a folder of nothing but shards is to be decoded."""
-    for folder in (path.expanduser() for path in inputs):
-        # The first latents end the search; a tree without any is the only one that is walked.
-        latents = any(folder.glob(_PATTERNS["safetensors"]))
-        if not latents and any(folder.glob("**/shard-*.tar")):
-            raise CheckpointError(
-                f"{folder}: holds shards, which zoo.LatentDataModule reads for training; what is "
-                "to be decoded has to be encoded in the form 'safetensors'"
-            )
 
 
 def _check_forms(out: Path, kind: Format) -> None:

@@ -127,7 +127,7 @@ class BatchModule(LightningModule):
             self.outcome.seconds -= source.seconds
 
     def _failed(self, source: Source, error: Exception) -> None:
-        self.outcome.failures.append(Failure.of(source.path, error))
+        self.outcome.failures.append(Failure.of(source, error))
 
 
 class BatchDataModule(LightningDataModule):

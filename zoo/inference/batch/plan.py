@@ -83,7 +83,7 @@ def make_plan(
             extent = reader.extent(source)
             return replace(source, seconds=extent.seconds), extent.frames
         except MISHAPS as error:
-            return Failure.of(source.path, error)
+            return Failure.of(source, error)
 
     lengths: list[tuple[int, Source]] = []
     failures, skipped = list(found.failures), 0

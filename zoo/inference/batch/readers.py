@@ -13,6 +13,7 @@ from zoo.checkpoints.download import digest
 from zoo.data.files import AUDIO_SUFFIXES, probe, read_audio
 from zoo.data.resample import resampled_length
 from zoo.errors import CheckpointError, ZooError
+from zoo.inference.batch.shard_clips import SHARD_SUFFIX, read_clip
 from zoo.inference.batch.sources import Failure
 from zoo.inference.batch.writer import Source
 from zoo.inference.encoded import fitted
@@ -110,19 +111,21 @@ class AudioReader:
                 values = fitted(audio.values, audio.sample_rate, self)
                 whole.append((source, clip, values))
             except MISHAPS as error:
-                loaded.append(Failure.of(source.path, error))
+                loaded.append(Failure.of(source, error))
         ratio = self.downsampling_ratio
         return loaded + _grouped(whole, lambda clip: ("", clip.shape[-1] // ratio), self.similar)
 
 
 @dataclass(frozen=True)
 class LatentReader:
-    """Reads the .safetensors files of `zoo encode`. `similar` as of `AudioReader`."""
+    """Reads what `zoo encode` wrote: files, and clips in shards. `similar` as of `AudioReader`."""
 
     similar: int | None = None
-    suffixes: tuple[str, ...] = (".safetensors",)
+    suffixes: tuple[str, ...] = (".safetensors", SHARD_SUFFIX)
 
     def extent(self, source: Source) -> Extent:
+        if source.clip is not None:
+            return Extent(source.seconds, source.clip.member.frames)
         try:
             with safe_open(source.path, framework="pt") as file:
                 facts = file.metadata() or {}
@@ -138,11 +141,11 @@ class LatentReader:
         failures: list[Loaded | Failure] = []
         for source in sources:
             try:
-                latents = Latents.load(source.path)
+                latents = read_clip(source) if source.clip else Latents.load(source.path)
                 clip = Clip(latents.sample_rate, latents.samples, latents.channels)
                 whole.append((known(source), clip, latents))
             except MISHAPS as error:
-                failures.append(Failure.of(source.path, error))
+                failures.append(Failure.of(source, error))
         return failures + _grouped(whole, _kind, self.similar)
 
 

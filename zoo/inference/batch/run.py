@@ -25,6 +25,7 @@ from zoo.inference.batch.lock import FolderLock
 from zoo.inference.batch.module import BatchDataModule, BatchModule, Outcome, Start
 from zoo.inference.batch.plan import Plan, make_plan
 from zoo.inference.batch.progress import BatchProgress, looking
+from zoo.inference.batch.shard_clips import with_clips
 from zoo.inference.batch.sources import Failure, find_sources
 from zoo.inference.batch.stopping import Interruption, Stop
 from zoo.inference.batch.writer import Writer
@@ -170,7 +171,7 @@ def _planned(
     options: Options,
     lock: FolderLock,
 ) -> Plan:
-    found = find_sources(inputs, out, job.reader.suffixes)
+    found = with_clips(find_sources(inputs, out, job.reader.suffixes))
     check_failures(out)
     if not options.dry_run:
         lock.acquire()

@@ -21,11 +21,12 @@ class Failure:
     reason: str
 
     @classmethod
-    def of(cls, path: Path, error: BaseException) -> Failure:
+    def of(cls, source: Source | Path, error: BaseException) -> Failure:
+        path = source.path if isinstance(source, Source) else source
         reason = (str(error) or type(error).__name__).splitlines()[0]
         if isinstance(error, OSError) and error.strerror:
             reason = error.strerror
-        return cls(str(path), reason.removeprefix(f"{path}: "))
+        return cls(str(source), reason.removeprefix(f"{path}: "))
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from zoo.data.shards import Member
 from zoo.inference.latents import Latents
 
 Made = TypeVar("Made", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardClip:
+    """A clip of latents in a shard, or of tokens; `fingerprint` as of `Latents`."""
+
+    member: Member
+    tokens: bool
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +31,8 @@ class Source:
         size: in bytes.
         modified: time of its last change in ns since 1970, `st_mtime_ns`.
         seconds: of audio, by the header; 0 before that was read.
-        content: sha256 of the file, once it is known.
+        content: sha256 of the file, once it is known; of a clip in a shard, that of its audio.
+        clip: which one of a shard it is.
     """
 
     path: Path
@@ -30,6 +41,11 @@ class Source:
     modified: int
     seconds: float
     content: str | None = None
+    clip: ShardClip | None = None
+
+    def __str__(self) -> str:
+        """How a user is told of it."""
+        return f"{self.path}, {self.clip.member.name}" if self.clip else str(self.path)
 
 
 class LostError(OSError):
