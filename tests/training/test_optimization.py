@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 
 import pytest
@@ -13,11 +12,10 @@ from torch.optim import lr_scheduler
 from zoo.config.optimizers import OptimizationConfig
 from zoo.config.problems import validate
 from zoo.config.resolve import resolve_recipe
-from zoo.errors import ConfigError, TrainingError
+from zoo.errors import ConfigError
 from zoo.nets.conv import WNConv1d
 from zoo.training.build_optimization import build_optimization
 from zoo.training.inverse_lr import InverseLR
-from zoo.training.muon import MuonWithAdamW, is_matrix
 
 
 def network() -> nn.Module:
@@ -84,8 +82,6 @@ def test_one_kernel_is_the_default_and_can_be_chosen(given, used):
 
 @pytest.mark.parametrize("name", [*OPTIMIZERS, "Muon"])
 def test_going_on_from_its_state_is_exact(name):
-    if name == "Muon" and not hasattr(torch.optim, "Muon"):
-        pytest.skip("this torch has no Muon")
     config = configured({"type": name}, {"type": "LinearLR", "config": {"total_iters": 9}}, 2)
     straight = network()
     learn(straight, *build_optimization(config, straight), range(6))
@@ -103,61 +99,6 @@ def test_going_on_from_its_state_is_exact(name):
     learn(again, *resumed, range(3, 6))
     for key, value in straight.state_dict().items():
         assert torch.equal(again.state_dict()[key], value), key
-
-
-@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
-def test_muon_takes_kernels_as_matrices_and_adamw_the_rest():
-    net = nn.Sequential(WNConv1d(3, 5, 7), nn.Linear(10, 4))
-    kernels = {"0.weight_v", "1.weight"}
-    assert {name for name, w in net.named_parameters() if is_matrix(w)} == kernels
-    config = configured({"type": "Muon", "config": {"lr": 0.02, "weight_decay": 0.05}})
-    before = {name: weight.detach().clone() for name, weight in net.named_parameters()}
-    optimizer, _ = build_optimization(config, net)
-    assert isinstance(optimizer, MuonWithAdamW)
-    inner = {
-        name: nn.Parameter(w.flatten(1) if name in kernels else w.clone())
-        for name, w in before.items()
-    }
-    muon = torch.optim.Muon(
-        [inner[name] for name in before if name in kernels],
-        lr=0.02,
-        weight_decay=0.05,
-        adjust_lr_fn="match_rms_adamw",
-    )
-    adamw = torch.optim.AdamW(
-        [inner[name] for name in before if name not in kernels], lr=0.02, weight_decay=0.05
-    )
-    for step in range(3):
-        torch.manual_seed(step)
-        for name, weight in net.named_parameters():
-            weight.grad = torch.randn_like(weight)
-            inner[name].grad = weight.grad.reshape(inner[name].shape).clone()
-        optimizer.param_groups[0]["lr"] = optimizer.param_groups[1]["lr"] = 0.02 / (step + 1)
-        for other in (muon, adamw):
-            other.param_groups[0]["lr"] = 0.02 / (step + 1)
-            other.step()
-        optimizer.step()
-    for name, weight in net.named_parameters():
-        torch.testing.assert_close(weight.flatten(1) if name in kernels else weight, inner[name])
-
-
-@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
-def test_muon_moves_weights_whose_memory_is_in_another_order():
-    plain = nn.Conv2d(4, 6, 3)
-    other = copy.deepcopy(plain).to(memory_format=torch.channels_last)
-    for net in (plain, other):
-        optimizer, _ = build_optimization(configured({"type": "Muon"}), net)
-        torch.manual_seed(1)
-        net.weight.grad = torch.randn_like(net.weight, memory_format=torch.contiguous_format)
-        net.bias.grad = torch.ones_like(net.bias)
-        optimizer.step()
-    torch.testing.assert_close(plain.weight, other.weight)
-
-
-def test_a_torch_without_muon_is_named(monkeypatch):
-    monkeypatch.delattr(torch.optim, "Muon", raising=False)
-    with pytest.raises(TrainingError, match=r"Muon needs torch 2\.9 or later, not 2\."):
-        build_optimization(configured({"type": "Muon"}), network())
 
 
 SCHEDULES = {

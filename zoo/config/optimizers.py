@@ -79,7 +79,7 @@ class AdafactorParameters(Config):
 
 
 class MuonParameters(Config):
-    """Of torch's Muon, and (`betas`, `adamw_eps`) of AdamW for the weights that are no matrices."""
+    """Of Muon as torch has it, and (`betas`, `adamw_eps`) of AdamW for what is no matrix."""
 
     lr: PositiveFloat = Field(default=1e-3, description="Learning rate of all weights")
     weight_decay: NonNegativeFloat = Field(default=0.1, description="Decoupled weight decay")
@@ -149,7 +149,7 @@ class AdafactorConfig(_Optimizer):
 
 
 class MuonConfig(_Optimizer):
-    """torch.optim.Muon for matrices and kernels of convolutions, AdamW for all other weights."""
+    """Muon for matrices and kernels of convolutions, AdamW for all other weights."""
 
     type: Literal["Muon"]
     config: MuonParameters = Field(default_factory=lambda: MuonParameters())

@@ -44,7 +44,7 @@ def build_optimization(
     """The optimiser of a network's trainable weights, and its schedule if it has one.
 
     Raises:
-        TrainingError: where no weight is trainable, or this torch lacks the optimiser.
+        TrainingError: where no weight is trainable.
     """
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     if not weights:
@@ -72,11 +72,6 @@ def _optimizer(config: OptimizerConfig, weights: list[nn.Parameter]) -> Optimize
         case AdafactorConfig():
             return torch.optim.Adafactor(weights, **options)
         case MuonConfig():
-            if not hasattr(torch.optim, "Muon"):
-                raise TrainingError(
-                    f"optimizer type Muon needs torch 2.9 or later, not {torch.__version__}; "
-                    "update torch or take AdamW"
-                )
             return MuonWithAdamW(weights, **options)
         case _:
             assert_never(config)

@@ -1,7 +1,8 @@
-"""Muon for all weights of a network."""
+"""Muon for the matrices of a network, AdamW for its other weights."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,20 +10,61 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+Coefficients = tuple[float, float, float]
+
+
+class Muon(Optimizer):
+    """Momentum whose updates are made orthogonal, as `torch.optim.Muon`, for weights of any shape.
+
+    A kernel of a convolution (out, in, …) is the matrix (out, in × …).
+
+    Args:
+        weights: of two dimensions and more.
+        lr, weight_decay: rate, and decoupled decay.
+        momentum, nesterov: of the gradients' running mean.
+        ns_coefficients, ns_steps, eps: as of `orthogonalized`.
+        adjust_lr_fn: how the shape scales the rate: 'match_rms_adamw', or 'original'.
+
+    Source: Jordan et al., https://kellerjordan.github.io/posts/muon/; Liu et al., arXiv 2502.16982
+        for 'match_rms_adamw', with which Muon and AdamW take equally large steps.
+    """
+
+    def __init__(self, weights: Iterable[nn.Parameter], **options: Any) -> None:
+        super().__init__(weights, options)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = _again(closure)
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._move(weight, weight.grad, group)
+        return loss
+
+    def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[weight]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(gradient)
+        mean: Tensor = state["momentum_buffer"]
+        mean.lerp_(gradient, 1 - group["momentum"])
+        update = gradient.lerp(mean, group["momentum"]) if group["nesterov"] else mean
+        matrix = orthogonalized(
+            update.flatten(1), group["ns_coefficients"], group["ns_steps"], group["eps"]
+        )
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        scale = _SCALES[group["adjust_lr_fn"]](*matrix.shape)
+        weight.add_(matrix.view(update.shape).to(weight.dtype), alpha=-group["lr"] * scale)
+
 
 class MuonWithAdamW(Optimizer):
-    """torch's Muon for matrices, AdamW for the rest, as one optimiser with one learning rate.
+    """Muon for matrices, AdamW for the rest, as one optimiser with one learning rate.
 
-    A kernel of a convolution (out, in, …) is the matrix (out, in × …). Vectors and scales, such as
-    the gains of weight normalisation (channels, 1, 1), go to AdamW.
+    Vectors and scales, such as the gains of weight normalisation (channels, 1, 1), go to AdamW.
 
     Args:
         lr, weight_decay: of both.
         betas, adamw_eps: of AdamW.
-        momentum, nesterov, ns_coefficients, eps, ns_steps, adjust_lr_fn: of `torch.optim.Muon`.
-
-    Source: Jordan et al., https://kellerjordan.github.io/posts/muon/; Liu et al., arXiv 2502.16982
-        for 'match_rms_adamw', with which both take equally large steps.
+        **muon: the other options of `Muon`.
     """
 
     def __init__(
@@ -36,40 +78,25 @@ class MuonWithAdamW(Optimizer):
         **muon: Any,
     ) -> None:
         weights = list(weights)
-        self._kernels = [weight for weight in weights if is_matrix(weight)]
+        matrices = [weight for weight in weights if is_matrix(weight)]
         rest = [weight for weight in weights if not is_matrix(weight)]
-        self._matrices = [nn.Parameter(_flat(weight)) for weight in self._kernels]
         shared: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
         # The two that do the work, each with its own group of weights.
         self._parts: list[Optimizer] = []
-        groups: list[dict[str, Any]] = []
-        if self._kernels:
-            self._parts.append(torch.optim.Muon(self._matrices, **shared, **muon))
-            groups.append({"params": self._kernels})
+        if matrices:
+            self._parts.append(Muon(matrices, **shared, **muon))
         if rest:
-            adamw = torch.optim.AdamW(rest, betas=betas, eps=adamw_eps, **shared)
-            self._parts.append(adamw)
-            groups.append({"params": rest})
-        super().__init__(groups, shared)
+            self._parts.append(torch.optim.AdamW(rest, betas=betas, eps=adamw_eps, **shared))
+        super().__init__(
+            [{"params": part.param_groups[0]["params"]} for part in self._parts], shared
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _again(closure)
         for part, group in zip(self._parts, self.param_groups, strict=True):
             part.param_groups[0]["lr"] = group["lr"]
-        for kernel, matrix in zip(self._kernels, self._matrices, strict=True):
-            matrix.data = _flat(kernel)
-            matrix.grad = None if kernel.grad is None else _flat(kernel.grad)
-        for part in self._parts:
             part.step()
-        for kernel, matrix in zip(self._kernels, self._matrices, strict=True):
-            # Where the kernel's memory is in another order, the matrix is a copy.
-            if matrix.data_ptr() != kernel.data_ptr():
-                kernel.copy_(matrix.view_as(kernel))
-            matrix.grad = None
         return loss
 
     def state_dict(self) -> dict[str, Any]:
@@ -88,5 +115,36 @@ def is_matrix(weight: Tensor) -> bool:
     return weight.ndim > 1 and len(weight) > 1 and weight[0].numel() > 1
 
 
-def _flat(weight: Tensor) -> Tensor:
-    return weight.detach().flatten(1)
+def orthogonalized(matrix: Tensor, coefficients: Coefficients, steps: int, eps: float) -> Tensor:
+    """(rows, columns) with all singular values near 1: between about 0.5 and 1.5.
+
+    By a polynomial of Newton and Schulz, in bfloat16 on a GPU; a CPU, which multiplies that more
+    slowly, takes float32.
+
+    Args:
+        coefficients: of x, x³ and x⁵.
+        steps: how often it is applied.
+        eps: the smallest norm that is divided by.
+    """
+    a, b, c = coefficients
+    made = matrix.float() if matrix.device.type == "cpu" else matrix.bfloat16()
+    tall = len(made) > made.shape[1]
+    made = made.T if tall else made
+    made = made / made.norm().clamp(min=eps)
+    for _ in range(steps):
+        gram = made @ made.T
+        made = torch.addmm(made, torch.addmm(gram, gram, gram, beta=b, alpha=c), made, beta=a)
+    return (made.T if tall else made).contiguous()
+
+
+_SCALES: dict[str, Callable[[int, int], float]] = {
+    "original": lambda rows, columns: math.sqrt(max(1, rows / columns)),
+    "match_rms_adamw": lambda rows, columns: 0.2 * math.sqrt(max(rows, columns)),
+}
+
+
+def _again(closure: Callable[[], Any] | None) -> Any:
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
