@@ -10,6 +10,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ _KINDS = {
     "F32": torch.float32,
     "F64": torch.float64,
 }
+_PIECE_BYTES = 1 << 20
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -73,18 +75,14 @@ class SafeTensors(Mapping[str, Tensor]):
     def __getitem__(self, key: str) -> Tensor:
         place = self._places[key]
         value = torch.empty(place.shape, dtype=place.kind, device="cpu")
-        raw = _memory(value)
+        expected = self._sums.get(key)
         try:
-            with self._path.open("rb", buffering=0) as file:
-                file.seek(place.start)
-                done = 0
-                while done < len(raw) and (count := file.readinto(raw[done:])):
-                    done += count
+            checksum = _fill(_memory(value), self._path, place.start, checked=expected is not None)
+        except EOFError:
+            raise CheckpointError(damaged(self._path)) from None
         except OSError as error:
             raise CheckpointError(f"{self._path}: {error.strerror}") from None
-        if done < len(raw):
-            raise CheckpointError(damaged(self._path))
-        if key in self._sums and zlib.crc32(raw) != self._sums[key]:
+        if checksum != expected:
             raise CheckpointError(f"{self._path}: damaged: the checksum of '{key}' is another one")
         return value.float() if place.kind in _HALF else value
 
@@ -129,6 +127,35 @@ def _places(path: Path) -> dict[str, _Place]:
         for key, entry in sorted(header.items(), key=lambda item: item[0])
         if key != "__metadata__"
     }
+
+
+def _fill(memory: memoryview, path: Path, start: int, *, checked: bool) -> int | None:
+    """Reads from `start` on as much as `memory` holds; its CRC32, computed beside the reading.
+
+    Raises: EOFError where the file is shorter; OSError.
+    """
+    checksum = 0
+
+    def add(piece: memoryview) -> None:
+        nonlocal checksum
+        checksum = zlib.crc32(piece, checksum)
+
+    pieces = [memory[at : at + _PIECE_BYTES] for at in range(0, len(memory), _PIECE_BYTES)]
+    with path.open("rb", buffering=0) as file, ThreadPoolExecutor(1) as behind:
+        file.seek(start)
+        for piece in pieces:
+            done = 0
+            while done < len(piece):
+                if not (count := file.readinto(piece[done:])):
+                    raise EOFError
+                done += count
+            if not checked:
+                continue
+            if len(pieces) == 1:
+                add(piece)
+            else:
+                behind.submit(add, piece)
+    return checksum if checked else None
 
 
 def _memory(value: Tensor) -> memoryview:
