@@ -40,6 +40,14 @@ def test_channels_that_are_not_heard_are_told(call):
         assert (code, "six.wav: of 6 channels the first 2 are heard" in err) == (0, True)
 
 
+def test_a_file_that_is_cut_is_told(call):
+    model, path = model_files({"type": "vae"}), Path(audio())
+    path.write_bytes(path.read_bytes()[:4044])
+    for command in ("encode", "reconstruct"):
+        code, _, err = call(command, "a.wav", *model)
+        assert (code, "a.wav: taken as far as it goes, 0.06 s; its header" in err) == (0, True)
+
+
 def test_compile_reaches_the_codec(call, monkeypatch):
     model, given = model_files({"type": "vae"}), []
     codec = zoo.Codec

@@ -28,7 +28,7 @@ from zoo.cli.models import (
     PartialOption,
     Weights,
     WeightsOption,
-    tell_channels,
+    tell_unheard,
 )
 from zoo.cli.targets import latent_target
 
@@ -106,7 +106,7 @@ def _encode_file(
     info = probe(audio)
     target = latent_target(output, audio)
     codec = opening.codec()
-    tell_channels(audio, info.channels, codec)
+    tell_unheard(audio, info, codec)
     with naming(audio):
         latents = codec.encode(audio, posterior=posterior)
         latents = latents.to(torch.float16) if half else latents

@@ -14,6 +14,7 @@ import typer
 from zoo.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    from zoo.data.files import AudioInfo
     from zoo.inference.codec import Codec
     from zoo.models.autoencoder import AudioAutoencoder
 
@@ -125,11 +126,16 @@ def tell(model: AudioAutoencoder) -> None:
         print(f"zoo: note: {published.note}", file=sys.stderr)
 
 
-def tell_channels(path: Path, channels: int, codec: Codec) -> None:
-    """Says on stderr which channels are not heard."""
+def tell_unheard(path: Path, info: AudioInfo, codec: Codec) -> None:
+    """Says on stderr what of a file is not heard: channels, or an end that is missing."""
     heard = codec.model.in_channels
-    if channels > heard > 1:
-        print(f"zoo: {path}: of {channels} channels the first {heard} are heard", file=sys.stderr)
+    notes = []
+    if info.channels > heard > 1:
+        notes.append(f"of {info.channels} channels the first {heard} are heard")
+    if info.is_cut:
+        notes.append(f"taken as far as it goes, {info.seconds:.2f} s; its header promises more")
+    for note in notes:
+        print(f"zoo: {path}: {note}", file=sys.stderr)
 
 
 def known_device(device: str) -> str:

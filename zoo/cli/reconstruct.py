@@ -28,7 +28,7 @@ from zoo.cli.models import (
     PartialOption,
     Weights,
     WeightsOption,
-    tell_channels,
+    tell_unheard,
 )
 from zoo.cli.sampling import SamplerOption, SeedOption, StepsOption, sampling_options
 from zoo.cli.targets import audio_target
@@ -106,7 +106,7 @@ def _reconstruct_file(
     info = probe(audio)
     target = audio_target(output, audio, ".reconstructed.wav")
     codec = opening.codec()
-    tell_channels(audio, info.channels, codec)
+    tell_unheard(audio, info, codec)
     options = sampling_options(codec, *sampling)
     with naming(audio, target):
         codec.decode_file(codec.encode(audio), target, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -26,17 +27,27 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _PREROLL_SAMPLES = 8192
 _OGG_LAST_PAGE_SECONDS = 2
 _LONGEST = 2**60
+_PROMISE = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+_ANY_LENGTH = 0x7FFF0000
 _STDERR = threading.Lock()
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says: rate in Hz, samples per channel, `format` as in `WAV`."""
+    """What a file's header says.
+
+    Attributes:
+        sample_rate: Hz.
+        samples: per channel; of a wav, those that are there.
+        format: as in `WAV`.
+        is_cut: a wav's header promises more samples than are there.
+    """
 
     sample_rate: int
     samples: int
     channels: int
     format: str
+    is_cut: bool = False
 
     @property
     def seconds(self) -> float:
@@ -58,7 +69,8 @@ def probe(path: str | Path) -> AudioInfo:
         AudioError: the file is missing, not audio, or holds no samples.
     """
     with _opened(path) as sound:
-        return AudioInfo(sound.samplerate, _length(sound), sound.channels, sound.format)
+        facts = (sound.samplerate, _length(sound), sound.channels, sound.format)
+        return AudioInfo(*facts, is_cut=_is_cut(sound))
 
 
 def read_audio(path: str | Path, start: int = 0, samples: int | None = None) -> Audio:
@@ -177,6 +189,12 @@ def _length(sound: soundfile.SoundFile) -> int:
             f"write it again, for instance with: ffmpeg -i {sound.name} new.wav"
         )
     return sound.frames
+
+
+def _is_cut(sound: soundfile.SoundFile) -> bool:
+    """By libsndfile's notes on a wav. A header written to a pipe promises all that can be."""
+    found = _PROMISE.search(sound.extra_info)
+    return found is not None and int(found[2]) < int(found[1]) < _ANY_LENGTH
 
 
 def _read(sound: soundfile.SoundFile, start: int, count: int, length: int) -> np.ndarray:

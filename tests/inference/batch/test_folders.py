@@ -104,6 +104,16 @@ def test_clips_of_similar_length_are_batched_where_that_is_exact(tmp_path, monke
         torch.testing.assert_close(result, codec.decode(expected), atol=1e-5, rtol=0)
 
 
+def test_a_cut_wav_is_taken_as_far_as_it_goes_and_named(tmp_path, capsys):
+    audio = folder_of_audio(tmp_path / "in", 3)
+    content = (audio / "1" / "001.wav").read_bytes()
+    (audio / "1" / "001.wav").write_bytes(content[: len(content) // 2])
+    made = zoo.encode_folder(tiny_codec(), audio, tmp_path / "out", options=INLINE)
+    assert (made.files, made.failures) == (3, ())
+    err = capsys.readouterr().err
+    assert err.count(".wav") == 1 and "their headers promise more: " in err and "001.wav" in err
+
+
 def test_bad_input_is_handled_or_named_and_stops_nothing(tmp_path):
     audio, out = tmp_path / "in", tmp_path / "out"
     good = {

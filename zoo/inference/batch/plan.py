@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from zoo.inference.batch.readers import MISHAPS, Reader, known
+from zoo.inference.batch.readers import MISHAPS, Extent, Reader, known
 from zoo.inference.batch.sources import Failure, Found
 from zoo.inference.batch.writer import Source, Writer
 
@@ -25,11 +25,16 @@ _COST_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Plan:
-    """Batches of clips of one length, how many files are done already, and what can't be read."""
+    """Batches of clips of one length, how many files are done already, and what can't be read.
+
+    Attributes:
+        cut: files that end before the length in their headers.
+    """
 
     batches: tuple[Batch, ...]
     skipped: int
     failures: tuple[Failure, ...]
+    cut: tuple[str, ...] = ()
 
     @property
     def files(self) -> int:
@@ -74,18 +79,19 @@ def make_plan(
         progress: wraps the sources.
     """
 
-    def look(source: Source) -> tuple[Source, int] | Failure | None:
+    def look(source: Source) -> tuple[Source, Extent] | Failure | None:
         try:
             if verify:
                 source = known(source)
             if writer.done(source):
                 return None
             extent = reader.extent(source)
-            return replace(source, seconds=extent.seconds), extent.frames
+            return replace(source, seconds=extent.seconds), extent
         except MISHAPS as error:
             return Failure.of(source, error)
 
     lengths: list[tuple[int, Source]] = []
+    cut: list[str] = []
     failures, skipped = list(found.failures), 0
     with ThreadPoolExecutor(_THREADS) as threads:
         for some in _slices(progress(found.sources)):
@@ -95,7 +101,9 @@ def make_plan(
                 elif isinstance(seen, Failure):
                     failures.append(seen)
                 else:
-                    lengths.append((seen[1], seen[0]))
+                    source, extent = seen
+                    lengths.append((extent.frames, source))
+                    cut += [str(source)] if extent.is_cut else []
     at_once = lru_cache(maxsize=None)(frames_at_once)
     batches: list[Batch] = []
     batch: list[tuple[int, Source]] = []
@@ -108,7 +116,7 @@ def make_plan(
         batch.append((frames, source))
     if batch:
         batches.append(tuple(each for _, each in batch))
-    return Plan(tuple(batches), skipped, tuple(failures))
+    return Plan(tuple(batches), skipped, tuple(failures), tuple(cut))
 
 
 def _alike(shortest: int, frames: int, similar: int | None) -> bool:

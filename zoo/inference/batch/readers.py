@@ -26,10 +26,11 @@ _MOST_SAMPLES = 2**24
 
 @dataclass(frozen=True)
 class Extent:
-    """How long a clip is, by its header: in seconds, and in latent frames."""
+    """How long a clip is, by its header: in seconds, and in latent frames; `is_cut` of `probe`."""
 
     seconds: float
     frames: int
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class AudioReader:
     def extent(self, source: Source) -> Extent:
         info = probe(source.path)
         samples = resampled_length(info.samples, info.sample_rate, self.sample_rate)
-        return Extent(info.seconds, -(-samples // self.downsampling_ratio))
+        return Extent(info.seconds, -(-samples // self.downsampling_ratio), info.is_cut)
 
     def load(self, sources: Sequence[Source]) -> list[Loaded | Failure]:
         whole: list[tuple[Source, Clip, torch.Tensor]] = []

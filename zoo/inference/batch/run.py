@@ -18,6 +18,7 @@ from lightning import Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from zoo.data.corpus import MANIFEST
+from zoo.data.messages import listed, say
 from zoo.errors import ZooError
 from zoo.inference.batch.failures import FAILURES, check_failures, write_failures
 from zoo.inference.batch.jobs import Job
@@ -175,7 +176,7 @@ def _planned(
     check_failures(out)
     if not options.dry_run:
         lock.acquire()
-    return make_plan(
+    plan = make_plan(
         found,
         job.reader,
         keeper,
@@ -185,6 +186,9 @@ def _planned(
         verify=options.verify,
         progress=looking,
     )
+    if plan.cut:
+        say(f"taken as far as they go, though their headers promise more: {listed(plan.cut)}")
+    return plan
 
 
 def _predicted(
