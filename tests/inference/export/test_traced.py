@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,37 @@ def test_onnx_and_programs_compute_what_the_model_does(tmp_path):
     # The model itself keeps its form.
     assert model.encoder.layers[0].weight_g is not None
     assert "# Mine" in (tmp_path / "onnx" / "README.md").read_text()
+
+
+PRETRANSFORMS: dict[str, dict[str, Any]] = {
+    "wavelet": {"levels": 1, "wavelet": "bior4.4"},
+    "patched": {"patch_size": 2},
+}
+
+
+@torch.no_grad()
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", PRETRANSFORMS)
+def test_a_pretransform_is_part_of_the_file(tmp_path, kind):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    config = copy.deepcopy(VAE)
+    part = {"type": kind, "config": {"channels": 2, **PRETRANSFORMS[kind]}}
+    config["model"] |= {"pretransform": part, "downsampling_ratio": 6}
+    config["model"]["encoder"]["config"]["in_channels"] = 4
+    config["model"]["decoder"]["config"]["out_channels"] = 4
+    model = random_model(config=config)
+    zoo.export(model, "onnx", tmp_path)
+    audio = torch.randn(2, 2, 90)
+    (found,) = onnxruntime.InferenceSession(tmp_path / "encoder.onnx").run(
+        None, {"audio": audio.numpy()}
+    )
+    latents = model.encode(audio)
+    torch.testing.assert_close(torch.from_numpy(found), latents, atol=1e-4, rtol=1e-4)
+    (found,) = onnxruntime.InferenceSession(tmp_path / "decoder.onnx").run(
+        None, {"latents": latents.numpy()}
+    )
+    torch.testing.assert_close(torch.from_numpy(found), model.decode(latents), atol=1e-4, rtol=1e-4)
 
 
 def test_folded_kernels_are_those_of_weight_norm():

@@ -152,5 +152,7 @@ def _mirrored(x: Tensor, margin: int) -> Tensor:
     """`x` with `margin` samples more at each end, mirrored at its first and last sample."""
     # Unlike F.pad, an index can mirror more than the signal holds, and is deterministic on GPUs.
     last = x.shape[-1] - 1
-    index = torch.arange(-margin, last + margin + 1, device=x.device) % (2 * last)
+    index = torch.arange(-margin, last + margin + 1, device=x.device)
+    # ONNX has the remainder of two tensors, not of a tensor and a length.
+    index = index % torch.full_like(index, 2 * last)
     return x[..., torch.minimum(index, 2 * last - index)]
