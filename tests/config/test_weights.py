@@ -60,6 +60,7 @@ def test_every_weight_may_decay_and_survives_the_run_folder(name):
         ("losses.stft={scale: mel, n_bins: [5]}", r"n_bins: 1 entries, but fft_sizes has"),
         ("schedule={alternate: true}", r"schedule\.alternate: there is no discriminator"),
         ("schedule={latent_mask: 1.5}", r"schedule\.latent_mask: must be less than"),
+        ("schedule={noise_warmup: -1}", r"schedule\.noise_warmup: must be greater than"),
         ("teacher={}", r"teacher\.checkpoint: required"),
     ],
 )
@@ -82,3 +83,18 @@ def test_a_teacher_or_one_new_loss_is_enough_to_learn_from():
         resolve_recipe("starter", overrides=off)
     for more in ("losses.si_sdr=1", "losses.mel.weight=1", "teacher.checkpoint=x"):
         resolve_recipe("starter", overrides=[*off, more])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["model.bottleneck=null", "model.encoder.config.latent_dim=32"],
+            "bottleneck of type 'vae'",
+        ),
+        (["engine=stable-audio-tools"], "engine 'stable-audio-tools' has none"),
+    ],
+)
+def test_a_warm_up_of_noise_needs_a_vae_of_ours(overrides, message):
+    with pytest.raises(ConfigError, match=rf"schedule\.noise_warmup: .*{message}"):
+        resolve_recipe("starter", overrides=["schedule.noise_warmup=9", *overrides])

@@ -116,6 +116,34 @@ def test_a_step_equals_upstreams_losses_and_updates(tmp_path):
         torch.testing.assert_close(given[key], value, atol=1e-5, rtol=1e-4, msg=key)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_the_noise_of_a_vae_grows_to_its_full_size():
+    quiet = ["discriminator=null", "losses.stft.weight=0", "losses.l2=1", "losses.l1=0"]
+    overrides = [*AUDIO, *quiet, "schedule.noise_warmup=4"]
+    recipe = resolve_recipe("oobleck_vae", overrides=overrides)
+    torch.manual_seed(0)
+    module = build_module(recipe)
+    audio = 0.3 * torch.randn(6, 2, 8192)
+    theirs = copy.deepcopy(module.model).train()
+
+    fit(module, audio, updates=6)
+
+    torch.manual_seed(5)
+    for batch, share in zip(audio.split(1), (0, 0.25, 0.5, 0.75, 1, 1), strict=True):
+        mean, scale = theirs.encoder(batch).chunk(2, dim=1)
+        std = torch.nn.functional.softplus(scale) + 1e-4
+        decoded = theirs.decoder(mean + share * std * torch.randn_like(mean))
+        divergence = (mean.square() + std.square() - std.square().log() - 1).sum(1).mean()
+        loss = (decoded - batch).square().mean() + 0.01 * divergence
+        gradients = torch.autograd.grad(loss, list(theirs.parameters()))
+        with torch.no_grad():
+            for weight, gradient in zip(theirs.parameters(), gradients, strict=True):
+                weight -= 0.01 * gradient
+    expected = theirs.state_dict()
+    for key, value in module.model.state_dict().items():
+        torch.testing.assert_close(value, expected[key], atol=1e-6, rtol=1e-4, msg=key)
+
+
 @pytest.mark.parametrize("guard", ["null", "{}"])
 def test_an_overflow_of_float16_is_left_out_and_the_next_update_made(guard):
     same = ["model.bottleneck={type: tanh}", "model.encoder.config.latent_dim=64"]

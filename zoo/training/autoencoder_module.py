@@ -76,7 +76,7 @@ class AutoencoderModule(ModelModule):
         model_learns = not (schedule.alternate and judge_learns)
 
         with torch.set_grad_enabled(model_learns):
-            batch = self._through(audio, self._is_encoder_frozen(), schedule.latent_mask)
+            batch = self._through(audio, learns=True)
         self.note_tokens(batch.info)
         verdict = Verdict(None, {})
         judges = model_learns and self.adversary is not None and self.adversary.judges(step)
@@ -99,15 +99,19 @@ class AutoencoderModule(ModelModule):
     def reconstruct(self, audio: Tensor, batch_index: int) -> Reconstruction:
         return self._through(audio)
 
-    def _through(self, audio: Tensor, frozen: bool = False, masked: float = 0.0) -> _Pass:
-        """A batch encoded and decoded; the encoder learns nothing where it is `frozen`."""
-        heard = audio.mean(1, keepdim=True) if self.recipe.schedule.force_mono else audio
+    def _through(self, audio: Tensor, learns: bool = False) -> _Pass:
+        """A batch encoded and decoded; the schedule changes how, where the model `learns`."""
+        schedule = self.recipe.schedule
+        frozen = learns and self._is_encoder_frozen()
+        heard = audio.mean(1, keepdim=True) if schedule.force_mono else audio
         heard = fit_channels(heard, self.model.in_channels)  # type: ignore[arg-type]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             latents, info = self.model.encode(heard, return_info=True)  # type: ignore[operator]
+        if learns and self.updates < schedule.noise_warmup:
+            latents = torch.lerp(info["mean"], latents, self.updates / schedule.noise_warmup)
         sent = latents
-        if masked > 0:
-            sent = latents.masked_fill(torch.rand_like(latents) < masked, 0)
+        if learns and schedule.latent_mask > 0:
+            sent = latents.masked_fill(torch.rand_like(latents) < schedule.latent_mask, 0)
         decoded = self.model.decode(sent)  # type: ignore[operator]
         reals = fit_channels(audio, decoded.shape[1])
         # upstream's odd strides give fewer samples than they were given.
