@@ -19,7 +19,7 @@ from zoo.nets.rows.threads import on_threads
 from zoo.nets.rows.window import Window
 
 # Values of a tile, about, and its fewest rows: each tile reads all weights once.
-_TILE_VALUES, _FEWEST_ROWS = 1 << 19, 864
+_TILE_VALUES, _FEWEST_ROWS = 1 << 20, 864
 
 
 class RowLayer:
