@@ -54,7 +54,8 @@ WorkersOption = Annotated[
     typer.Option(
         "--workers",
         min=0,
-        help="Of a folder: processes that read files ahead. Default: 1, up to 8 beside a GPU",
+        help="Of a folder: processes that read files ahead. Default: up to 8 beside a GPU, else 1 "
+        "(0 on two cores)",
     ),
 ]
 VerifyOption = Annotated[

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ from zoo.data.corpus import find_clips
 from zoo.errors import CheckpointError, ZooError
 from zoo.inference.batch.lock import FolderLock
 from zoo.inference.batch.readers import AudioReader
-from zoo.inference.batch.run import Options
+from zoo.inference.batch.run import Options, _workers
 
 INLINE = Options(workers=0)
 DRY = replace(INLINE, dry_run=True)
@@ -80,3 +81,15 @@ def test_a_killed_loader_is_one_message_and_what_is_done_stays(tmp_path, monkeyp
     assert kept > 0
     made = zoo.encode_folder(codec, audio, out, format="webdataset", options=INLINE)
     assert (made.files, made.skipped) == (8 - kept, kept)
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "processes", "expected"),
+    [("cpu", 2, 1, 0), ("cpu", 4, 1, 1), ("cpu", 4, 2, 0), ("cuda", 64, 2, 8), ("cuda", 2, 8, 1)],
+)
+def test_readers_leave_the_network_its_cores(monkeypatch, device, cores, processes, expected):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)))
+    strategy = SimpleNamespace(root_device=SimpleNamespace(type=device))
+    trainer = SimpleNamespace(strategy=strategy, world_size=processes, num_nodes=1)
+    assert _workers(Options(), trainer) == expected
+    assert _workers(Options(workers=3), trainer) == 3

@@ -41,7 +41,8 @@ class Options:
 
     Attributes:
         batch_size: clips that are processed at a time, at most.
-        workers: loader processes of each process; None: 1 beside a CPU, up to 8 beside a GPU.
+        workers: loader processes of each process; None: up to 8 beside a GPU; else 1, and none
+            where the network needs all of one or two cores.
         verify: compare the contents of files that are done, not their times alone.
         dry_run: look at all files, and write nothing.
     """
@@ -246,10 +247,11 @@ def _alone(trainer: Trainer) -> bool:
 def _workers(options: Options, trainer: Trainer) -> int:
     if options.workers is not None:
         return options.workers
-    if trainer.strategy.root_device.type == "cpu":
-        return 1
     local = max(1, trainer.world_size // trainer.num_nodes)
-    return max(1, min(8, len(os.sched_getaffinity(0)) // local))
+    cores = len(os.sched_getaffinity(0)) // local
+    if trainer.strategy.root_device.type == "cpu":
+        return int(cores > 2)
+    return max(1, min(8, cores))
 
 
 def _text(error: Exception) -> str:
