@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import multiprocessing
 import os
 import socket
@@ -92,6 +93,13 @@ def _encode(
         log.with_suffix(f".{rank}").write_text(str(error))
         os._exit(3)
     os._exit(130 if done is not None and done.interrupted else 0)
+
+
+def reasons(out: Path) -> dict[str, str]:
+    """Of the failures in a folder, by the names of their files."""
+    lines = (out / "failures.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    return {os.path.basename(line["path"]): line["reason"] for line in found}
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:

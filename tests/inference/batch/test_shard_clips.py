@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +12,7 @@ import soundfile
 
 import zoo
 from tests.data.material import write_waves
-from tests.inference.batch.material import FSQ, folder_of_audio, tiny_codec
+from tests.inference.batch.material import FSQ, folder_of_audio, reasons, tiny_codec
 from zoo.data.shards import find_shards, write_index
 from zoo.inference.batch.run import Options
 
@@ -31,11 +29,6 @@ def audio_below(folder: Path) -> dict[str, np.ndarray]:
         path.relative_to(folder).as_posix(): soundfile.read(path)[0]
         for path in sorted(folder.rglob("*.wav"))
     }
-
-
-def failures(out: Path) -> dict[str, str]:
-    lines = map(json.loads, (out / "failures.jsonl").read_text().splitlines())
-    return {os.path.basename(line["path"]): line["reason"] for line in lines}
 
 
 @pytest.mark.parametrize("kind", ["mean", "posterior", "half", "tokens"])
@@ -88,8 +81,8 @@ def test_what_cannot_be_decoded_is_named_and_stops_nothing(tmp_path):
     (shards / "cut.tar").write_bytes(cut)
     made = zoo.decode_folder(codec, shards, tmp_path / "back", options=INLINE)
     assert (made.files, len(made.failures)) == (3, 2)
-    reasons = failures(tmp_path / "back")
-    assert all("not a shard of latents" in reasons[name] for name in ("other.tar", "cut.tar"))
+    found = reasons(tmp_path / "back")
+    assert all("not a shard of latents" in found[name] for name in ("other.tar", "cut.tar"))
 
 
 def test_a_clip_of_another_model_is_named(tmp_path):
@@ -97,9 +90,9 @@ def test_a_clip_of_another_model_is_named(tmp_path):
     shards = to_shards(tiny_codec(), audio, tmp_path / "shards")
     made = zoo.decode_folder(tiny_codec(seed=1), shards, tmp_path / "back", options=INLINE)
     assert made.files == 0
-    reasons = failures(tmp_path / "back")
-    assert sorted(reasons) == ["000", "001"]
-    assert all("come from a model with the fingerprint" in reason for reason in reasons.values())
+    found = reasons(tmp_path / "back")
+    assert sorted(found) == ["000", "001"]
+    assert all("come from a model with the fingerprint" in reason for reason in found.values())
     assert min(f.path for f in made.failures).endswith("shard-00000-000000.tar, 0/000")
 
 
