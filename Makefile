@@ -51,6 +51,7 @@ bench: setup ## every program in benchmarks/, results into benchmarks/results/
 	$(BIN)/python benchmarks/train_step.py --record
 	$(BIN)/python benchmarks/data.py --record
 	$(BIN)/python benchmarks/quality.py --record
+	$(BIN)/python benchmarks/noise_warmup.py --record
 	$(BIN)/python benchmarks/mutations.py --record
 	$(BIN)/python benchmarks/diffusion.py --record
 	$(BIN)/python benchmarks/chunks.py runs/diffusion/*_0 --record

@@ -60,7 +60,10 @@ def test_every_weight_may_decay_and_survives_the_run_folder(name):
         ("losses.stft={scale: mel, n_bins: [5]}", r"n_bins: 1 entries, but fft_sizes has"),
         ("schedule={alternate: true}", r"schedule\.alternate: there is no discriminator"),
         ("schedule={latent_mask: 1.5}", r"schedule\.latent_mask: must be less than"),
-        ("schedule={noise_warmup: -1}", r"schedule\.noise_warmup: must be greater than"),
+        (
+            "schedule={noise_warmup_steps: -1}",
+            r"schedule\.noise_warmup_steps: must be greater than",
+        ),
         ("teacher={}", r"teacher\.checkpoint: required"),
     ],
 )
@@ -92,9 +95,9 @@ def test_a_teacher_or_one_new_loss_is_enough_to_learn_from():
             ["model.bottleneck=null", "model.encoder.config.latent_dim=32"],
             "bottleneck of type 'vae'",
         ),
-        (["engine=stable-audio-tools"], "engine 'stable-audio-tools' has none"),
+        (["engine=stable-audio-tools"], "needs engine 'zoo', not 'stable-audio-tools'"),
     ],
 )
 def test_a_warm_up_of_noise_needs_a_vae_of_ours(overrides, message):
-    with pytest.raises(ConfigError, match=rf"schedule\.noise_warmup: .*{message}"):
-        resolve_recipe("starter", overrides=["schedule.noise_warmup=9", *overrides])
+    with pytest.raises(ConfigError, match=rf"schedule\.noise_warmup_steps: .*{message}"):
+        resolve_recipe("starter", overrides=["schedule.noise_warmup_steps=9", *overrides])

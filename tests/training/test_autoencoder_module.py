@@ -119,7 +119,7 @@ def test_a_step_equals_upstreams_losses_and_updates(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_the_noise_of_a_vae_grows_to_its_full_size():
     quiet = ["discriminator=null", "losses.stft.weight=0", "losses.l2=1", "losses.l1=0"]
-    overrides = [*AUDIO, *quiet, "schedule.noise_warmup=4"]
+    overrides = [*AUDIO, *quiet, "schedule.noise_warmup_steps=4"]
     recipe = resolve_recipe("oobleck_vae", overrides=overrides)
     torch.manual_seed(0)
     module = build_module(recipe)

@@ -78,6 +78,29 @@ def test_singular_values_follow_the_polynomial(shape):
     assert values.min() > 0.4 and values.max() < 1.6
 
 
+def test_other_devices_compute_in_bfloat16():
+    made = orthogonalized(torch.ones(3, 5, device="meta"), COEFFICIENTS, 5, 1e-7)
+    assert (made.dtype, made.shape) == (torch.bfloat16, (3, 5))
+
+
+def test_a_state_of_matrices_goes_on():
+    def moved(flat: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        net = nn.Conv1d(3, 4, 5, bias=False)
+        optimizer = built(net)
+        for step in range(2):
+            net.weight.grad = torch.ones_like(net.weight) * (step + torch.arange(5))
+            optimizer.step()
+            state = optimizer.state_dict()
+            if flat:
+                (buffers,) = (part["state"][0] for part in state["parts"])
+                buffers["momentum_buffer"] = buffers["momentum_buffer"].flatten(1)
+            optimizer.load_state_dict(state)
+        return net.weight.detach()
+
+    assert torch.equal(moved(flat=True), moved(flat=False))
+
+
 def test_a_gradient_of_zero_moves_nothing():
     weight = nn.Parameter(torch.ones(3, 4))
     options = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.9, "nesterov": True, "eps": 1e-7}

@@ -81,7 +81,7 @@ def decode(
         devices, num_nodes, batch_size, workers, verify, dry_run, as_json, kind and kind.value
     )
     sampling = (steps, sampler, seed)
-    if not batching.meant(latents):
+    if not batching.meant(latents) and latents[0].suffix.lower() != ".tar":
         return _decode_file(latents[0], output, opening, sampling)
 
     def work(codec: Codec, out: Path, **how: Any) -> Summary | None:
@@ -101,17 +101,16 @@ def _made_by(inputs: list[Path]) -> str | None:
     """The fingerprint in the first file that has one."""
     from safetensors import SafetensorError, safe_open
 
-    from zoo.data.shards import read_shard
+    from zoo.data.shards import SHARD_SUFFIX, read_shard
     from zoo.data.walk import files_below
     from zoo.errors import CheckpointError
-    from zoo.inference.batch.shard_clips import SHARD_SUFFIX
 
     for given in inputs:
         below = files_below(given, (".safetensors", SHARD_SUFFIX), lambda error: None)
         for path in below if given.is_dir() else (given,):
             with contextlib.suppress(OSError, SafetensorError, CheckpointError):
-                if path.suffix == SHARD_SUFFIX:
-                    return read_shard(path).fingerprint
+                if path.suffix.lower() == SHARD_SUFFIX:
+                    return read_shard(path, keep=False).fingerprint
                 with safe_open(path, framework="pt") as file:
                     found = (file.metadata() or {}).get("fingerprint")
                 if found is not None:

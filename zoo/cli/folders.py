@@ -89,9 +89,8 @@ class Batching:
         return None
 
     def meant(self, inputs: Sequence[Path]) -> bool:
-        """Whether a folder is meant, a shard, several files, or one with options of a folder."""
-        several = len(inputs) > 1 or inputs[0].is_dir() or inputs[0].suffix == ".tar"
-        return several or self.given is not None
+        """Whether a folder is meant, several files, or one with options of a folder."""
+        return len(inputs) > 1 or inputs[0].is_dir() or self.given is not None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from zoo.config.base import Bool, Config, Fraction, NonNegativeInt
 
 
 class ScheduleConfig(Config):
-    """Options of training beside losses and warm-up; but for `noise_warmup`, upstream's."""
+    """Options of training beside losses and warm-up; but for `noise_warmup_steps`, upstream's."""
 
     freeze_encoder_at: NonNegativeInt | None = Field(
         default=None,
@@ -20,7 +20,7 @@ class ScheduleConfig(Config):
     force_mono: Bool = Field(
         default=False, description="Encode the mean of the channels; the target keeps them all"
     )
-    noise_warmup: NonNegativeInt = Field(
+    noise_warmup_steps: NonNegativeInt = Field(
         default=0,
         description="Updates over which a VAE's noise grows from nothing to its full size",
     )

@@ -28,7 +28,8 @@ _PREROLL_SAMPLES = 8192
 _OGG_LAST_PAGE_SECONDS = 2
 _LONGEST = 2**60
 _PROMISE = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
-_ANY_LENGTH = 0x7FFF0000
+# Sizes that stand for an unknown one: sox's and ffmpeg's.
+_UNKNOWN_BYTES = (range(0x7FFF0000, 0x80000000), range(0xFFFF0000, 0x100000000))
 _STDERR = threading.Lock()
 
 
@@ -192,9 +193,12 @@ def _length(sound: soundfile.SoundFile) -> int:
 
 
 def _is_cut(sound: soundfile.SoundFile) -> bool:
-    """By libsndfile's notes on a wav. A header written to a pipe promises all that can be."""
+    """By libsndfile's notes on a wav: whether a frame or more of what is promised is missing."""
     found = _PROMISE.search(sound.extra_info)
-    return found is not None and int(found[2]) < int(found[1]) < _ANY_LENGTH
+    if found is None or any(int(found[1]) in unknown for unknown in _UNKNOWN_BYTES):
+        return False
+    frame_bytes = int(found[2]) // sound.frames
+    return int(found[1]) - int(found[2]) >= frame_bytes
 
 
 def _read(sound: soundfile.SoundFile, start: int, count: int, length: int) -> np.ndarray:

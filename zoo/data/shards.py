@@ -21,15 +21,28 @@ from zoo.errors import CheckpointError
 from zoo.writing import write_whole
 
 INDEX_SUFFIX = ".index.json"
+SHARD_SUFFIX = ".tar"
 _END_BYTES = 1024
+# What archives that are cut, or of something else, raise.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    tarfile.TarError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+)
 # webdataset takes the name up to the first dot of its last part for the key of a clip, and skips
 # what begins like __meta__.
 _UNSAFE = re.compile(r"[.%\x00-\x1f\x7f](?=[^/]*$)|[%\x00-\x1f\x7f]|^_(?=_)|^/")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """A clip in a shard; places are in bytes from the start of the archive.
+
+    Raises: ValueError for what can be no clip.
 
     Attributes:
         name: of the clip, as in its json.
@@ -53,6 +66,15 @@ class Member:
     modified: int | None = None
     content: str | None = None
     form: str | None = None
+
+    def __post_init__(self) -> None:
+        sizes = (self.frames, self.sample_rate, self.samples, self.channels)
+        places = (self.values, self.values if self.std is None else self.std)
+        whole = all(type(number) is int for number in (*sizes, *places))
+        if not (self.name and isinstance(self.name, str) and whole):
+            raise ValueError("a clip without a name or a length")
+        if min(sizes) < 1 or min(places) < 0:
+            raise ValueError(f"a clip of {self.frames} frames")
 
     @property
     def seconds(self) -> float:
@@ -95,20 +117,23 @@ def find_shards(folder: Path) -> list[Shard]:
     return [read_shard(path) for path in sorted(found)]
 
 
-def read_shard(path: Path) -> Shard:
+def read_shard(path: Path, *, keep: bool = True) -> Shard:
     """By its index, which is made anew where it is missing.
+
+    Args:
+        keep: write a new index beside the archive.
 
     Raises:
         CheckpointError: the archive is truncated, or holds something else.
     """
     index = path.with_suffix(INDEX_SUFFIX)
     if not index.exists():
-        shard = indexed(path)
-        with contextlib.suppress(OSError):
-            write_index(shard)
-        return shard
+        return _indexed_anew(path, keep)
     try:
         content = json.loads(index.read_bytes())
+        if any("sample_rate" not in member for member in content["members"]):
+            # As zoo wrote it before it could decode shards.
+            return _indexed_anew(path, keep, content["model"], content["written"])
         moments = content.pop("moments")
         shard = Shard(
             path=path,
@@ -116,7 +141,7 @@ def read_shard(path: Path) -> Shard:
             moments=moments and Moments.from_dict(moments),
             **content,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise CheckpointError(
             f"{index}: not an index of latents, or damaged; delete it, it is made anew"
         ) from None
@@ -125,6 +150,17 @@ def read_shard(path: Path) -> Shard:
             f"{path}: has {path.stat().st_size} bytes, but must have {shard.bytes}: truncated, or "
             "changed; copy it again, or delete it and its index and encode again"
         )
+    return shard
+
+
+def _indexed_anew(
+    path: Path, keep: bool, model: dict[str, Any] | None = None, written: int | None = None
+) -> Shard:
+    shard = indexed(path, model)
+    shard = shard if written is None else replace(shard, written=written)
+    if keep:
+        with contextlib.suppress(OSError):
+            write_index(shard)
     return shard
 
 
@@ -179,7 +215,7 @@ def indexed(path: Path, model: dict[str, Any] | None = None) -> Shard:
             raise ValueError("its last clips are cut off")
         (fingerprint,) = fingerprints
         written = path.stat().st_mtime_ns
-    except (OSError, EOFError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(
             f"{path}: not a shard of latents of one model, or truncated ({error}); copy it again, "
             "or delete it and encode again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -116,14 +117,19 @@ class Latents:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 facts = file.metadata() or {}
             numbers = {key: int(facts[key]) for key in _NUMBERS}
-            if min(numbers.values()) < 1:
-                raise ValueError
-            values, std, tokens = _checked(tensors)
-            return cls(values, **numbers, fingerprint=facts["fingerprint"], std=std, tokens=tokens)
+            return cls.of_tensors(tensors, **numbers, fingerprint=facts["fingerprint"])
         except (SafetensorError, KeyError, ValueError, OSError):
             raise CheckpointError(
                 f"{path}: not a latent file of zoo, or truncated; make one with `zoo encode`"
             ) from None
+
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor], **facts: Any) -> Latents:
+        """What `tensors` gives, with the other attributes. Raises: KeyError, ValueError."""
+        values, std, tokens = _checked(tensors)
+        if min(facts[key] for key in _NUMBERS) < 1:
+            raise ValueError
+        return cls(values, **facts, std=std, tokens=tokens)
 
 
 def _checked(tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor | None, Tensor | None]:

@@ -107,8 +107,8 @@ class AutoencoderModule(ModelModule):
         heard = fit_channels(heard, self.model.in_channels)  # type: ignore[arg-type]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             latents, info = self.model.encode(heard, return_info=True)  # type: ignore[operator]
-        if learns and self.updates < schedule.noise_warmup:
-            latents = torch.lerp(info["mean"], latents, self.updates / schedule.noise_warmup)
+        if learns and self.updates < schedule.noise_warmup_steps:
+            latents = torch.lerp(info["mean"], latents, self.updates / schedule.noise_warmup_steps)
         sent = latents
         if learns and schedule.latent_mask > 0:
             sent = latents.masked_fill(torch.rand_like(latents) < schedule.latent_mask, 0)

@@ -29,12 +29,34 @@ class Muon(Optimizer):
         for 'match_rms_adamw', with which Muon and AdamW take equally large steps.
     """
 
-    def __init__(self, weights: Iterable[nn.Parameter], **options: Any) -> None:
+    def __init__(
+        self,
+        weights: Iterable[nn.Parameter],
+        *,
+        lr: float,
+        weight_decay: float,
+        momentum: float,
+        nesterov: bool,
+        ns_coefficients: Coefficients,
+        ns_steps: int,
+        eps: float,
+        adjust_lr_fn: str,
+    ) -> None:
+        options = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "ns_coefficients": ns_coefficients,
+            "ns_steps": ns_steps,
+            "eps": eps,
+            "adjust_lr_fn": adjust_lr_fn,
+        }
         super().__init__(weights, options)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = _again(closure)
+        loss = _loss_of(closure)
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
@@ -45,7 +67,8 @@ class Muon(Optimizer):
         state = self.state[weight]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
-        mean: Tensor = state["momentum_buffer"]
+        # torch's Muon keeps it as a matrix.
+        mean: Tensor = state["momentum_buffer"].view(gradient.shape)
         mean.lerp_(gradient, 1 - group["momentum"])
         update = gradient.lerp(mean, group["momentum"]) if group["nesterov"] else mean
         matrix = orthogonalized(
@@ -93,7 +116,7 @@ class MuonWithAdamW(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        loss = _again(closure)
+        loss = _loss_of(closure)
         for part, group in zip(self._parts, self.param_groups, strict=True):
             part.param_groups[0]["lr"] = group["lr"]
             part.step()
@@ -116,7 +139,7 @@ def is_matrix(weight: Tensor) -> bool:
 
 
 def orthogonalized(matrix: Tensor, coefficients: Coefficients, steps: int, eps: float) -> Tensor:
-    """(rows, columns) with all singular values near 1: between about 0.5 and 1.5.
+    """(rows, columns) with the singular values that are not near 0 brought to about 0.5 to 1.5.
 
     By a polynomial of Newton and Schulz, in bfloat16 on a GPU; a CPU, which multiplies that more
     slowly, takes float32.
@@ -143,7 +166,7 @@ _SCALES: dict[str, Callable[[int, int], float]] = {
 }
 
 
-def _again(closure: Callable[[], Any] | None) -> Any:
+def _loss_of(closure: Callable[[], Any] | None) -> Any:
     if closure is None:
         return None
     with torch.enable_grad():

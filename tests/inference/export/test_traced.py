@@ -74,9 +74,27 @@ def test_onnx_and_programs_compute_what_the_model_does(tmp_path):
 
 
 PRETRANSFORMS: dict[str, dict[str, Any]] = {
-    "wavelet": {"levels": 1, "wavelet": "bior4.4"},
-    "patched": {"patch_size": 2},
+    "wavelet": {"levels": 2, "wavelet": "bior4.4"},
+    "patched": {"patch_size": 4},
 }
+
+
+def with_pretransform(kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    """`VAE` behind a pretransform of ratio 4."""
+    config = copy.deepcopy(VAE)
+    part = {"type": kind, "config": {"channels": 2, **options}}
+    config["model"] |= {"pretransform": part, "downsampling_ratio": 12}
+    config["model"]["encoder"]["config"]["in_channels"] = 8
+    config["model"]["decoder"]["config"]["out_channels"] = 8
+    return config
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_filter_bank_is_refused(tmp_path):
+    pytest.importorskip("onnxruntime")
+    model = random_model(config=with_pretransform("pqmf", {"num_bands": 4}))
+    with pytest.raises(CheckpointError, match=r"torch\.export can't follow the encoder"):
+        zoo.export(model, "onnx", tmp_path / "out")
 
 
 @torch.no_grad()
@@ -85,14 +103,9 @@ PRETRANSFORMS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("kind", PRETRANSFORMS)
 def test_a_pretransform_is_part_of_the_file(tmp_path, kind):
     onnxruntime = pytest.importorskip("onnxruntime")
-    config = copy.deepcopy(VAE)
-    part = {"type": kind, "config": {"channels": 2, **PRETRANSFORMS[kind]}}
-    config["model"] |= {"pretransform": part, "downsampling_ratio": 6}
-    config["model"]["encoder"]["config"]["in_channels"] = 4
-    config["model"]["decoder"]["config"]["out_channels"] = 4
-    model = random_model(config=config)
+    model = random_model(config=with_pretransform(kind, PRETRANSFORMS[kind]))
     zoo.export(model, "onnx", tmp_path)
-    audio = torch.randn(2, 2, 90)
+    audio = torch.randn(2, 2, 91)
     (found,) = onnxruntime.InferenceSession(tmp_path / "encoder.onnx").run(
         None, {"audio": audio.numpy()}
     )

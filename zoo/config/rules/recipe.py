@@ -110,10 +110,14 @@ def _of_training(recipe: RecipeConfig) -> Iterator[Problem]:
             "schedule.alternate", "there is no discriminator to alternate with: give false"
         )
     bottleneck = recipe.model.bottleneck
-    if schedule.noise_warmup and (bottleneck is None or bottleneck.type != "vae"):
-        yield Problem("schedule.noise_warmup", "needs a model.bottleneck of type 'vae': give 0")
-    if schedule.noise_warmup and recipe.engine != "zoo":
-        yield Problem("schedule.noise_warmup", f"engine '{recipe.engine}' has none: give 0")
+    if schedule.noise_warmup_steps and (bottleneck is None or bottleneck.type != "vae"):
+        yield Problem(
+            "schedule.noise_warmup_steps", "needs a model.bottleneck of type 'vae': give 0"
+        )
+    if schedule.noise_warmup_steps and recipe.engine != "zoo":
+        yield Problem(
+            "schedule.noise_warmup_steps", f"needs engine 'zoo', not '{recipe.engine}': give 0"
+        )
     decoder_learns = "decoder" not in recipe.freeze and recipe.model.decoder.requires_grad
     if schedule.freeze_encoder_at is not None and not decoder_learns:
         yield Problem("schedule.freeze_encoder_at", "leaves nothing to train: no decoder learns")

@@ -12,8 +12,9 @@ from safetensors import SafetensorError, safe_open
 from zoo.checkpoints.download import digest
 from zoo.data.files import AUDIO_SUFFIXES, probe, read_audio
 from zoo.data.resample import resampled_length
+from zoo.data.shards import SHARD_SUFFIX
 from zoo.errors import CheckpointError, ZooError
-from zoo.inference.batch.shard_clips import SHARD_SUFFIX, read_clip
+from zoo.inference.batch.shard_clips import read_clip
 from zoo.inference.batch.sources import Failure
 from zoo.inference.batch.writer import Source
 from zoo.inference.encoded import fitted
@@ -126,7 +127,7 @@ class LatentReader:
 
     def extent(self, source: Source) -> Extent:
         if source.clip is not None:
-            return Extent(source.seconds, source.clip.member.frames)
+            return Extent(source.seconds, source.clip.frames)
         try:
             with safe_open(source.path, framework="pt") as file:
                 facts = file.metadata() or {}

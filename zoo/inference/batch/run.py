@@ -19,6 +19,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from zoo.data.corpus import MANIFEST
 from zoo.data.messages import listed, say
+from zoo.data.shards import SHARD_SUFFIX
 from zoo.errors import ZooError
 from zoo.inference.batch.failures import FAILURES, check_failures, write_failures
 from zoo.inference.batch.jobs import Job
@@ -173,7 +174,9 @@ def _planned(
     options: Options,
     lock: FolderLock,
 ) -> Plan:
-    found = with_clips(find_sources(inputs, out, job.reader.suffixes))
+    found = find_sources(inputs, out, job.reader.suffixes)
+    if SHARD_SUFFIX in job.reader.suffixes:
+        found = with_clips(found)
     check_failures(out)
     if not options.dry_run:
         lock.acquire()

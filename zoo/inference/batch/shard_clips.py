@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import torch
 
 from zoo.data.npy import read_npy
-from zoo.data.shards import Shard, newest, read_shard
+from zoo.data.shards import SHARD_SUFFIX, Shard, newest, read_shard
 from zoo.errors import CheckpointError
-from zoo.inference.batch.sources import Failure, Found
+from zoo.inference.batch.sources import Failure, Found, collision
 from zoo.inference.batch.writer import ShardClip, Source
 from zoo.inference.latents import Latents
-
-SHARD_SUFFIX = ".tar"
 
 
 def with_clips(found: Found) -> Found:
@@ -25,59 +23,76 @@ def with_clips(found: Found) -> Found:
     a clip whose name leads out of that place, and two clips of several folders with one name.
     """
     failures = list(found.failures)
-    folders: dict[Path, list[tuple[Source, Shard]]] = {}
     sources: list[Source] = []
+    folders: dict[Path, list[tuple[Source, Shard]]] = {}
     for source in found.sources:
-        if source.path.suffix != SHARD_SUFFIX:
+        if source.path.suffix.lower() != SHARD_SUFFIX:
             sources.append(source)
             continue
         try:
-            shard = read_shard(source.path)
+            pair = source, read_shard(source.path, keep=False)
         except (CheckpointError, OSError) as error:
             failures.append(Failure.of(source, error))
         else:
-            folders.setdefault(source.path.parent, []).append((source, shard))
+            folders.setdefault(source.path.parent, []).append(pair)
     for pairs in folders.values():
-        shards = newest([shard for _, shard in pairs])
-        for (source, _), shard in zip(pairs, shards, strict=True):
+        for (source, _), shard in zip(pairs, newest([each for _, each in pairs]), strict=True):
             for clip in _clips(source, shard):
                 if _stays(clip):
                     sources.append(clip)
                 else:
                     failures.append(Failure(str(clip), "its name leads out of the output folder"))
-    return Found(*_distinct(sources, failures))
+    return _distinct(sources, failures)
 
 
 def read_clip(source: Source) -> Latents:
     """The latents of a clip in a shard. Raises: CheckpointError."""
-    assert source.clip is not None
-    clip, member = source.clip, source.clip.member
+    clip = source.clip
+    assert clip is not None
+    places = {"tokens" if clip.tokens else "latents": clip.values}
+    places |= {} if clip.std is None else {"std": clip.std}
     try:
-        values = torch.from_numpy(read_npy(source.path, member.values))
-        std = None if member.std is None else torch.from_numpy(read_npy(source.path, member.std))
-    except (OSError, ValueError) as error:
+        tensors = {
+            name: torch.from_numpy(read_npy(source.path, place)) for name, place in places.items()
+        }
+        return Latents.of_tensors(
+            tensors,
+            sample_rate=clip.sample_rate,
+            samples=clip.samples,
+            channels=clip.channels,
+            fingerprint=clip.fingerprint,
+        )
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"{source.path}: cannot be read ({error}); the shard was changed or is truncated: "
             "encode again"
         ) from None
-    return Latents(
-        torch.empty(0, member.frames) if clip.tokens else values,
-        member.sample_rate,
-        member.samples,
-        member.channels,
-        clip.fingerprint,
-        std=std,
-        tokens=values if clip.tokens else None,
-    )
 
 
-def _clips(source: Source, shard: Shard) -> Iterable[Source]:
+def _clips(source: Source, shard: Shard) -> Iterator[Source]:
     folder = PurePosixPath(source.name).parent
     for member in shard.members:
-        name = (folder / member.name).as_posix()
-        clip = ShardClip(member, shard.tokens, shard.fingerprint)
-        facts = (source.size, source.modified, member.seconds, member.content)
-        yield Source(source.path, name, *facts, clip)
+        clip = ShardClip(
+            member.name,
+            member.frames,
+            member.sample_rate,
+            member.samples,
+            member.channels,
+            member.values,
+            member.std,
+            shard.tokens,
+            shard.fingerprint,
+        )
+        # The shard itself changes when a clip is added, which is no reason to decode others again.
+        yield Source(
+            source.path,
+            (folder / member.name).as_posix(),
+            size=member.size or 0,
+            modified=member.modified or 0,
+            seconds=member.seconds,
+            content=f"{member.content} {member.form}",
+            clip=clip,
+        )
 
 
 def _stays(source: Source) -> bool:
@@ -86,13 +101,8 @@ def _stays(source: Source) -> bool:
     return not place.is_absolute() and ".." not in place.parts
 
 
-def _distinct(
-    sources: Sequence[Source], failures: list[Failure]
-) -> tuple[tuple[Source, ...], tuple[Failure, ...]]:
+def _distinct(sources: Sequence[Source], failures: list[Failure]) -> Found:
     taken = Counter(source.name for source in sources)
-    for source in sources:
-        if taken[source.name] > 1:
-            reason = f"would be written to the same place, {source.name}, as another input"
-            failures.append(Failure(str(source), f"{reason}; give their folders one by one"))
+    failures += (collision(each, each.name) for each in sources if taken[each.name] > 1)
     kept = (source for source in sources if taken[source.name] == 1)
-    return tuple(sorted(kept, key=lambda source: source.name)), tuple(failures)
+    return Found(tuple(sorted(kept, key=lambda source: source.name)), tuple(failures))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from zoo.data.shards import SHARD_SUFFIX
 from zoo.data.walk import files_below
 from zoo.errors import AudioError
 from zoo.inference.batch.writer import Source
@@ -15,7 +16,7 @@ from zoo.inference.batch.writer import Source
 
 @dataclass(frozen=True)
 class Failure:
-    """A file of which nothing was made, and why; one line, without the path."""
+    """A file of which nothing was made, or a clip "SHARD, NAME"; and why: one line."""
 
     path: str
     reason: str
@@ -80,13 +81,23 @@ def _named(places: dict[Path, str], failures: list[Failure]) -> Iterable[tuple[P
     short = {path: _stem(place) for path, place in places.items()}
     taken = Counter(short.values())
     names = {path: name if taken[name] == 1 else places[path] for path, name in short.items()}
-    taken = Counter(names.values())
+    # Of a shard nothing is written but its clips.
+    taken = Counter(name for path, name in names.items() if not _is_shard(path))
     for path, name in names.items():
-        if taken[name] == 1:
+        if _is_shard(path) or taken[name] == 1:
             yield path, name
         else:
-            reason = f"would be written to the same place, {name}, as another input"
-            failures.append(Failure(str(path), f"{reason}; give their folders one by one"))
+            failures.append(collision(path, name))
+
+
+def collision(source: Source | Path, name: str) -> Failure:
+    """Of a source that has the name of another one."""
+    reason = f"would be written to the same place, {name}, as another input"
+    return Failure(str(source), f"{reason}; give their folders one by one")
+
+
+def _is_shard(path: Path) -> bool:
+    return path.suffix.lower() == SHARD_SUFFIX
 
 
 def _stem(place: str) -> str:

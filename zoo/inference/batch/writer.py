@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from zoo.data.shards import Member
 from zoo.inference.latents import Latents
 
 Made = TypeVar("Made", contravariant=True)
@@ -14,9 +13,15 @@ Made = TypeVar("Made", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class ShardClip:
-    """A clip of latents in a shard, or of tokens; `fingerprint` as of `Latents`."""
+    """A clip of latents in a shard, or of tokens: what decoding needs of a `Member`."""
 
-    member: Member
+    name: str
+    frames: int
+    sample_rate: int
+    samples: int
+    channels: int
+    values: int
+    std: int | None
     tokens: bool
     fingerprint: str
 
@@ -31,8 +36,9 @@ class Source:
         size: in bytes.
         modified: time of its last change in ns since 1970, `st_mtime_ns`.
         seconds: of audio, by the header; 0 before that was read.
-        content: sha256 of the file, once it is known; of a clip in a shard, that of its audio.
-        clip: which one of a shard it is.
+        content: sha256 of the file, once it is known.
+        clip: which one of a shard it is; size, time and content are then those of its audio,
+            as the shard has them, the content with the form of the latents.
     """
 
     path: Path
@@ -45,7 +51,7 @@ class Source:
 
     def __str__(self) -> str:
         """How a user is told of it."""
-        return f"{self.path}, {self.clip.member.name}" if self.clip else str(self.path)
+        return f"{self.path}, {self.clip.name}" if self.clip else str(self.path)
 
 
 class LostError(OSError):
