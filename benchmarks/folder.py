@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from resident import resident
 
 import zoo
 from zoo.data.files import find_audio
@@ -132,12 +133,6 @@ def looked_at(codec: zoo.Codec, folder: Path, files: int) -> dict[str, float]:
     assert made.files == files
     seconds, grown = time.perf_counter() - begun, resident("VmHWM") - before
     return {"files": files, "seconds": round(seconds, 1), "grown_mb": round(grown / 1e6, 1)}
-
-
-def resident(field: str) -> int:
-    """Bytes, from the lines that the kernel keeps of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def loop(codec: zoo.Codec, folder: Path, out: Path) -> None:

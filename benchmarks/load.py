@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from resident import resident
 from safetensors.torch import save_file
 
 import zoo
@@ -202,12 +203,6 @@ def round_trip(folder: Path) -> dict[str, float]:
     found["diffusers, decode"] = vae.decode(latents).sample - decoded
     found["zoo, encode"] = zoo.from_pretrained(folder / "vae").encode(audio) - latents
     return {name: float(f"{value.abs().max():.2e}") for name, value in found.items()}
-
-
-def resident(field: str) -> int:
-    """Bytes, from the lines that the kernel keeps of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 if __name__ == "__main__":

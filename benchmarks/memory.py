@@ -22,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from resident import resident
 
 import zoo
 from zoo.data.audio_writer import AudioWriter
@@ -110,12 +111,6 @@ def measured(direction: str, place: Path, work: str) -> Row:
     over = resident("VmHWM") - before
     mb = (round(value / 1e6, 1) for value in (before, over))
     return Row(direction, channels, seconds, *mb, round(wall, 1))
-
-
-def resident(field: str) -> int:
-    """Bytes, from the lines that the kernel keeps of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def growths(rows: list[Row]) -> dict[str, float]:
