@@ -91,7 +91,7 @@ MISTAKES = [
     (("train", "recipe=starter", "data.folder=nowhere"), "nowhere"),
     (
         ("train", "recipe=starter", "model.downsampling_ratio=128"),
-        "model.encoder.config.strides: 2 (x 32 of the pretransform's patch_size",
+        "model.encoder.config.strides: 2 (x 32 of the pretransform's levels",
     ),
     (("train", "resume=nowhere"), "nowhere: no such run folder"),
     (("train", "resume=a", "recipe=starter"), "resume= goes without"),

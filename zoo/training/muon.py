@@ -76,7 +76,7 @@ class Muon(Optimizer):
         )
         weight.mul_(1 - group["lr"] * group["weight_decay"])
         scale = _SCALES[group["adjust_lr_fn"]](*matrix.shape)
-        weight.add_(matrix.view(update.shape).to(weight.dtype), alpha=-group["lr"] * scale)
+        weight.sub_(matrix.view(update.shape).to(weight.dtype) * (group["lr"] * scale))
 
 
 class MuonWithAdamW(Optimizer):

@@ -83,9 +83,9 @@ def with_pretransform(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     """`VAE` behind a pretransform of ratio 4."""
     config = copy.deepcopy(VAE)
     part = {"type": kind, "config": {"channels": 2, **options}}
-    config["model"] |= {"pretransform": part, "downsampling_ratio": 12}
-    config["model"]["encoder"]["config"]["in_channels"] = 8
-    config["model"]["decoder"]["config"]["out_channels"] = 8
+    config["model"] |= {"pretransform": part, "downsampling_ratio": 8}
+    config["model"]["encoder"]["config"] |= {"in_channels": 8, "strides": [2]}
+    config["model"]["decoder"]["config"] |= {"out_channels": 8, "strides": [2]}
     return config
 
 
