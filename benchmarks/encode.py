@@ -13,6 +13,7 @@ Record:  --record writes benchmarks/results/encode.json.
 from __future__ import annotations
 
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from side_by_side import CONFIG, compared, machine, models, on_gpu, options, rep
 import zoo
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+STARTS = 3
 
 
 def main() -> None:
@@ -51,17 +53,21 @@ def main() -> None:
 
 
 def first_start(model: Any, audio: torch.Tensor) -> dict[str, float]:
-    """Seconds of whole processes and of the encoding alone."""
+    """Seconds of whole processes and of the encoding alone; medians."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         zoo.write_audio(folder / "a.wav", audio, 44100)
         save_file(model.state_dict(), folder / "model.safetensors")
         shutil.copy(CONFIGS / f"{CONFIG}.json", folder / "model_config.json")
         command = ["-m", "zoo", "encode", str(folder / "a.wav"), "--model", str(folder)]
-        whole = timed(lambda: subprocess.run([sys.executable, *command], check=True))
-        torch_alone = timed(lambda: subprocess.run([sys.executable, "-c", "import torch"]))
-        codec = zoo.Codec(model, device="cpu")
-        first = timed(lambda: codec.encode(folder / "a.wav"))
+        rounds = []
+        for _ in range(STARTS):
+            whole = timed(lambda: subprocess.run([sys.executable, *command], check=True))
+            torch_alone = timed(lambda: subprocess.run([sys.executable, "-c", "import torch"]))
+            codec = zoo.Codec(model, device="cpu")
+            first = timed(lambda codec=codec: codec.encode(folder / "a.wav"))
+            rounds.append((whole, torch_alone, first))
+    whole, torch_alone, first = (statistics.median(times) for times in zip(*rounds, strict=True))
     return {
         "zoo_encode": round(whole, 2),
         "import_torch": round(torch_alone, 2),
