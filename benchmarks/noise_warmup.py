@@ -1,8 +1,8 @@
 """A VAE trained for a short while, its noise full from the first update or grown over all of them.
 
 Run:     python benchmarks/noise_warmup.py [--record] [--seeds 0 1 2] [--updates 300]
-Work:    the recipe `starter` with batches of four, with `schedule.noise_warmup_steps` 0 and as many
-         as there are updates; nothing else differs.
+Work:    the recipe `starter`, with `schedule.noise_warmup_steps` 0 and as many as there are
+         updates; nothing else differs.
 Prints:  SI-SDR, mel and STFT distance of reconstructions of clips that were not trained on.
 Record:  --record writes benchmarks/results/noise_warmup.json. The exit code is 1 unless the grown
          noise has the higher SI-SDR for every seed.
@@ -67,7 +67,6 @@ def figures(seed: int, updates: int, warmup: int, clips: torch.Tensor) -> Metric
             f"schedule.noise_warmup_steps={warmup}",
             f"data.synthesis.sounds=[{','.join(SOUNDS)}]",
             "trainer.enable_progress_bar=false",
-            "data.batch_size=4",
         ]
         run = train(resolve_recipe("starter", overrides=overrides))
         model = zoo.from_checkpoint(run.folder)

@@ -127,7 +127,7 @@ class LatentReader:
 
     def extent(self, source: Source) -> Extent:
         if source.clip is not None:
-            return Extent(source.seconds, source.clip.frames)
+            return Extent(source.seconds, source.clip.member.frames)
         try:
             with safe_open(source.path, framework="pt") as file:
                 facts = file.metadata() or {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -47,19 +48,19 @@ def with_clips(found: Found) -> Found:
 
 def read_clip(source: Source) -> Latents:
     """The latents of a clip in a shard. Raises: CheckpointError."""
-    clip = source.clip
-    assert clip is not None
-    places = {"tokens" if clip.tokens else "latents": clip.values}
-    places |= {} if clip.std is None else {"std": clip.std}
+    assert source.clip is not None
+    clip, member = source.clip, source.clip.member
+    places = {"tokens" if clip.tokens else "latents": member.values}
+    places |= {} if member.std is None else {"std": member.std}
     try:
         tensors = {
             name: torch.from_numpy(read_npy(source.path, place)) for name, place in places.items()
         }
         return Latents.of_tensors(
             tensors,
-            sample_rate=clip.sample_rate,
-            samples=clip.samples,
-            channels=clip.channels,
+            sample_rate=member.sample_rate,
+            samples=member.samples,
+            channels=member.channels,
             fingerprint=clip.fingerprint,
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -72,17 +73,9 @@ def read_clip(source: Source) -> Latents:
 def _clips(source: Source, shard: Shard) -> Iterator[Source]:
     folder = PurePosixPath(source.name).parent
     for member in shard.members:
-        clip = ShardClip(
-            member.name,
-            member.frames,
-            member.sample_rate,
-            member.samples,
-            member.channels,
-            member.values,
-            member.std,
-            shard.tokens,
-            shard.fingerprint,
-        )
+        # A million long strings would be kept for nothing.
+        short = replace(member, path=None, content=None, form=None)
+        clip = ShardClip(short, shard.tokens, shard.fingerprint)
         # The shard itself changes when a clip is added, which is no reason to decode others again.
         yield Source(
             source.path,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from zoo.data.shards import Member
 from zoo.inference.latents import Latents
 
 Made = TypeVar("Made", contravariant=True)
@@ -13,15 +14,9 @@ Made = TypeVar("Made", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class ShardClip:
-    """A clip of latents in a shard, or of tokens: what decoding needs of a `Member`."""
+    """A clip of latents in a shard, or of tokens; `fingerprint` as of `Latents`."""
 
-    name: str
-    frames: int
-    sample_rate: int
-    samples: int
-    channels: int
-    values: int
-    std: int | None
+    member: Member
     tokens: bool
     fingerprint: str
 
@@ -51,7 +46,7 @@ class Source:
 
     def __str__(self) -> str:
         """How a user is told of it."""
-        return f"{self.path}, {self.clip.name}" if self.clip else str(self.path)
+        return f"{self.path}, {self.clip.member.name}" if self.clip else str(self.path)
 
 
 class LostError(OSError):
